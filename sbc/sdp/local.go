@@ -1,0 +1,296 @@
+package sdp
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// Policy says what a side does about SRTP.
+type Policy uint8
+
+// The policies.
+const (
+	// Off offers and accepts plain RTP only.
+	Off Policy = iota
+	// Preferred offers RTP/AVP with keys (RFC 8643) and accepts both.
+	Preferred
+	// Required offers RTP/SAVP and never sends a packet in the clear.
+	Required
+)
+
+// Errors of offer and answer. All but ErrAddress and ErrKeys are a 488 toward the peer.
+var (
+	// ErrNoCodec says that the sides share no codec, or no audio at all.
+	ErrNoCodec = errors.New("no common codec")
+	// ErrSRTP says that the peer's encryption does not fit our policy: plain
+	// where SRTP is required, SRTP where it is off, or no common suite.
+	ErrSRTP = errors.New("no acceptable media encryption")
+	// ErrAnswer says that an answer does not fit the offer.
+	ErrAnswer = errors.New("answer does not match the offer")
+	// ErrAddress says that the peer's media address is unusable, a host name say.
+	ErrAddress = errors.New("unusable media address")
+	// ErrKeys says that Local.Keys is shorter than 16 bytes though a key is due.
+	ErrKeys = errors.New("fewer than 16 random bytes for media keys")
+)
+
+// Local is our own end of one leg: fill in the exported fields once, keep it
+// for the life of the leg. It remembers what the leg has agreed on: order of
+// sections, payload numbers, the version of o=. Not for concurrent use.
+type Local struct {
+	// Addr and Port are where we receive RTP; RTCP goes to Port+1.
+	Addr netip.Addr
+	Port uint16
+	// SessionID and Version are those of o=; Version counts itself up when the text changes.
+	SessionID, Version uint64
+	SRTP               Policy
+	// Suites are the ones we accept, best first; empty: all that we know.
+	Suites []Suite
+	// Keys is a seed of at least 16 (better 32) random bytes, secret and its own for each
+	// leg. Each suite and address has its own key out of it, so a refresh
+	// repeats the key and a new address or a new seed brings a new one.
+	Keys Secret
+	// Codecs filters by encoding name and orders what we offer; empty: as they come.
+	Codecs []string
+	// Mux offers rtcp-mux (RFC 5761). Offered to us it is always accepted.
+	Mux bool
+
+	last    Secret   // hash of our last description, version left out
+	layout  []Media  // sections of the leg: Kind, Proto and List
+	slot    int      // our audio in layout
+	numbers []Format // payload numbers of the leg; a number never changes its meaning (RFC 3264 8.3.2)
+}
+
+// Offer makes our offer to this leg out of what the other leg described; with
+// nil everything that Codecs allows (late offer, or the box itself calling).
+// The error is ErrNoCodec or ErrKeys.
+func (l *Local) Offer(from *Session) (*Session, error) {
+	m := Media{Kind: "audio", Direction: SendRecv, Mux: l.Mux}
+	formats := own(l.Codecs)
+	if from != nil {
+		a := from.Audio()
+		if a == nil {
+			return nil, fmt.Errorf("offer: %w: no audio described", ErrNoCodec)
+		}
+		formats = allowed(a.Formats, l.Codecs, true)
+		m.Direction, m.Ptime, m.MaxPtime = a.Effective(), a.Ptime, a.MaxPtime
+	}
+	formats = carried(formats)
+	if len(formats) == 0 {
+		return nil, fmt.Errorf("offer: %w", ErrNoCodec)
+	}
+	for _, f := range formats {
+		m.Formats = append(m.Formats, l.numbered(f))
+	}
+	m.Proto = "RTP/AVP"
+	if l.SRTP == Required {
+		m.Proto = "RTP/SAVP"
+	}
+	if l.SRTP != Off {
+		for i, s := range l.suites() {
+			k, err := l.key(s)
+			if err != nil {
+				return nil, err
+			}
+			m.Crypto = append(m.Crypto, Crypto{Tag: i + 1, Key: *k, Keys: 1})
+		}
+	}
+	if len(l.layout) == 0 {
+		l.slot = 0
+	}
+	return l.describe(l.layout, m, "0 0"), nil
+}
+
+// Answer makes our answer to this leg's offer out of the other leg's answer;
+// with from nil the box answers by itself, for an announcement say. Sections
+// that we don't take are refused with port 0 (RFC 3264 6). The error is
+// ErrNoCodec, ErrSRTP or ErrKeys.
+func (l *Local) Answer(offer, from *Session) (*Session, error) {
+	i, crypto, err := l.choose(offer)
+	if err != nil {
+		return nil, fmt.Errorf("answer: %w", err)
+	}
+	theirs := &offer.Media[i]
+	m := Media{Kind: "audio", Proto: theirs.Proto, Mux: theirs.Mux, Direction: theirs.Effective().Reverse(), Ptime: theirs.Ptime, MaxPtime: theirs.MaxPtime}
+	formats := theirs.Formats
+	if from == nil {
+		formats = ownShare(theirs.Formats, l.Codecs)
+	} else {
+		a := from.Audio()
+		if a == nil {
+			return nil, fmt.Errorf("answer: %w: the other leg has no audio", ErrNoCodec)
+		}
+		m.Direction &= a.Effective()
+		formats = common(a.Formats, theirs.Formats)
+		if a.Ptime > 0 {
+			m.Ptime, m.MaxPtime = a.Ptime, a.MaxPtime
+		}
+	}
+	if m.Formats = carried(allowed(formats, l.Codecs, false)); len(m.Formats) == 0 {
+		return nil, fmt.Errorf("answer: %w", ErrNoCodec)
+	}
+	if crypto != nil {
+		k, err := l.key(crypto.Key.Suite)
+		if err != nil {
+			return nil, err
+		}
+		m.Crypto = []Crypto{{Tag: crypto.Tag, Key: *k, Keys: 1}}
+	}
+	l.learn(theirs.Formats)
+	l.slot = i
+	return l.describe(offer.Media, m, offer.Time), nil
+}
+
+// common are the formats of the other leg's answer that this leg offered, with
+// this leg's numbers and in the order of the answer, so that both ends prefer the same codec.
+func common(answer, offer []Format) []Format {
+	var out []Format
+	for _, f := range answer {
+		g, ok := find(offer, f)
+		if !ok || has(out, g.Number) {
+			continue
+		}
+		if f.Params != "" {
+			g.Params = f.Params
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// ownShare are the offered formats that the box itself could speak.
+func ownShare(offer []Format, codecs []string) []Format {
+	var out []Format
+	for _, f := range offer {
+		if _, ok := find(own(codecs), f); ok {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func has(list []Format, n uint8) bool {
+	for _, f := range list {
+		if f.Number == n {
+			return true
+		}
+	}
+	return false
+}
+
+// choose picks the first audio section of the offer that our policy allows:
+// phones offer SAVP and AVP side by side.
+func (l *Local) choose(offer *Session) (int, *Crypto, error) {
+	err := ErrNoCodec
+	for i := range offer.Media {
+		m := &offer.Media[i]
+		if m.Kind != "audio" || m.Port == 0 || !m.rtp() {
+			continue
+		}
+		err = ErrSRTP
+		var crypto *Crypto
+		for j := range m.Crypto {
+			if l.SRTP != Off && m.Crypto[j].usable(l.suites()) {
+				crypto = &m.Crypto[j]
+				break
+			}
+		}
+		switch {
+		case crypto != nil && (m.sdes() || m.plain()):
+			return i, crypto, nil
+		case m.plain() && l.SRTP != Required:
+			return i, nil, nil
+		}
+	}
+	return 0, nil, err
+}
+
+// describe puts our section in its place among the leg's and sets the version.
+func (l *Local) describe(layout []Media, m Media, time string) *Session {
+	m.Port, m.Addr = l.Port, l.Addr
+	s := &Session{Origin: Origin{User: "-", ID: l.SessionID, Addr: l.Addr}, Name: "-", Time: time}
+	s.Media = layoutOf(layout)
+	if l.slot >= len(s.Media) {
+		s.Media = append(s.Media, Media{})
+		l.slot = len(s.Media) - 1
+	}
+	s.Media[l.slot] = m
+	l.layout = layoutOf(s.Media)
+	text := sha256.Sum256(s.Bytes())
+	if len(l.last) != 0 && string(l.last) != string(text[:]) {
+		l.Version++
+	}
+	l.last = text[:]
+	s.Origin.Version = l.Version
+	return s
+}
+
+// layoutOf keeps of the sections what a refusal repeats, and no key.
+func layoutOf(media []Media) []Media {
+	out := make([]Media, len(media))
+	for i := range media {
+		out[i] = Media{Kind: media[i].Kind, Proto: media[i].Proto, List: media[i].List}
+	}
+	return out
+}
+
+// numbered gives a format the number that it has on this leg, its own number
+// if that is free here, or a free dynamic one.
+func (l *Local) numbered(f Format) Format {
+	if g, ok := find(l.numbers, f); ok && (g.Params == f.Params || !l.sibling(f)) {
+		f.Number = g.Number
+		return f
+	}
+	for n := uint8(96); has(l.numbers, f.Number) && n < 128; n++ {
+		f.Number = n
+	}
+	l.learn([]Format{f})
+	return f
+}
+
+// sibling says whether the leg knows several variants of one encoding (AMR
+// with and without octet-align), which only their parameters tell apart.
+func (l *Local) sibling(f Format) bool {
+	n := 0
+	for _, g := range l.numbers {
+		if g.Same(f) {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// learn remembers the numbers of the peer's formats; the newest meaning wins.
+func (l *Local) learn(formats []Format) {
+	out := append([]Format(nil), formats...)
+	for _, f := range l.numbers {
+		if !has(out, f.Number) && len(out) < 2*MaxFormats {
+			out = append(out, f)
+		}
+	}
+	l.numbers = out
+}
+
+func (l *Local) suites() []Suite {
+	if len(l.Suites) == 0 {
+		return allSuites[:]
+	}
+	return l.Suites
+}
+
+// key is our sending key of a suite at our present address (RFC 4568 7.1.4:
+// a new transport address wants a new key).
+func (l *Local) key(s Suite) (*Key, error) {
+	if len(l.Keys) < 16 {
+		return nil, ErrKeys
+	}
+	n := s.KeyLen() + s.SaltLen()
+	info := fmt.Sprintf("linekeeper sdes %s %s", s, netip.AddrPortFrom(l.Addr, l.Port))
+	material, err := hkdf.Key(sha256.New, l.Keys, nil, info, n)
+	if err != nil {
+		return nil, fmt.Errorf("derive media key: %w", err)
+	}
+	return &Key{Suite: s, Material: material}, nil
+}
