@@ -1,0 +1,9 @@
+// Package number is the dial plan in words: what a user dials, what it means,
+// and how a number is written for a provider and for a person.
+//
+// Numbers are compared in E.164 form. The rules of each country come from
+// libphonenumber's Go port; what the site adds (area code, outside prefix,
+// extensions, emergency numbers, blocked ranges) comes in as a Plan.
+// The package is pure: it must never know a socket, a clock, a provider's
+// address or who is calling.
+package number
