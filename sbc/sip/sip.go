@@ -23,6 +23,8 @@ type (
 	Header = gosip.Header
 	// Params are the parameters of a header field or a URI, in order.
 	Params = gosip.HeaderParams
+	// Param is one parameter; its value keeps the quotes it came with.
+	Param = gosip.HeaderKV
 	// Via is a Via header field (RFC 3261 20.42).
 	Via = gosip.ViaHeader
 	// From is the From header field.
