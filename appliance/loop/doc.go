@@ -1,0 +1,11 @@
+// Package loop gives a pure machine its life: one goroutine, one bounded
+// inbox, keyed timers, and the only place in the house where a panic is
+// caught. It also starts and stops rooms in order (Live).
+//
+//	Post ──▶ inbox ─┐
+//	                ├─▶ Step(now, input) ──▶ effects ──▶ perform ──┐
+//	timers due ─────┘         ▲                                    │
+//	                          └──── inputs that perform returns ◀──┘
+//
+// It must never know what a machine means: no SIP, no call, no configuration.
+package loop
