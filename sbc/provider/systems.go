@@ -115,7 +115,7 @@ func hfo() Profile {
 	}
 	p.Codecs = []string{"PCMA", "PCMU", "telephone-event"}
 	p.SRTP = Off
-	p.Write = number.National
+	p.Write = number.WithArea
 	p.Codes = []StarCode{
 		{"*31", CLIROn},
 		{"*32", CLIROff},
