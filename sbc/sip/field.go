@@ -255,19 +255,19 @@ func (h *head) recordRoute(value string) error {
 }
 
 func (h *head) cseq(value string) error {
-	digits, method, _ := strings.Cut(value, " ")
+	digits, name, _ := strings.Cut(value, " ")
 	if i := strings.IndexByte(value, '\t'); i >= 0 && i < len(digits) {
-		digits, method = value[:i], value[i+1:]
+		digits, name = value[:i], value[i+1:]
 	}
-	method = strings.Trim(method, " \t")
+	name = strings.Trim(name, " \t")
 	n, err := parseUint(digits, 1<<31-1)
 	if err != nil {
 		return err
 	}
-	if !isToken(method) {
-		return fmt.Errorf("method %q", clip(method))
+	if !isToken(name) {
+		return fmt.Errorf("method %q", clip(name))
 	}
-	h.msg.AppendHeader(&CSeq{SeqNo: uint32(n), MethodName: Method(method)})
+	h.msg.AppendHeader(&CSeq{SeqNo: uint32(n), MethodName: method(name)})
 	return nil
 }
 

@@ -126,7 +126,7 @@ func (h *head) startLine(line string) error {
 	}
 	target, version := rest[:at], rest[at+1:]
 	uri, err := ParseURI(target)
-	h.req = gosip.NewRequest(Method(first), uri)
+	h.req = gosip.NewRequest(method(first), uri)
 	h.msg = h.req
 	h.req.SipVersion = "SIP/2.0"
 	if !strings.EqualFold(version, "SIP/2.0") {
@@ -190,6 +190,25 @@ func (h *head) result() (Message, error) {
 // answerable says whether a response to req would find its way back.
 func answerable(req *Request) bool {
 	return req.Via() != nil && req.From() != nil && req.To() != nil && req.CallID() != nil && req.CSeq() != nil
+}
+
+// method makes a Method that does not keep the message's text alive.
+func method(s string) Method {
+	switch m := Method(s); m {
+	case INVITE:
+		return INVITE
+	case ACK:
+		return ACK
+	case BYE:
+		return BYE
+	case CANCEL:
+		return CANCEL
+	case REGISTER:
+		return REGISTER
+	case OPTIONS:
+		return OPTIONS
+	}
+	return Method(strings.Clone(s))
 }
 
 // clip shortens foreign text for an error.

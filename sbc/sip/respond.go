@@ -104,3 +104,9 @@ func setBody(m Message, contentType string, body []byte) {
 	m.AppendHeader(&ct)
 	m.SetBody(body)
 }
+
+// NewRequest makes a request without any header field.
+func NewRequest(method Method, target URI) *Request { return gosip.NewRequest(method, target) }
+
+// NewResponse makes a response without any header field; see Respond.
+func NewResponse(code int, phrase string) *Response { return gosip.NewResponse(code, phrase) }
