@@ -164,7 +164,7 @@ func setWord(v reflect.Value, text string, words []string) (complaint, hint stri
 		}
 	}
 	hint = "one of " + strings.Join(words, ", ")
-	if near := nearest(text, words); near != "" {
+	if near := Nearest(text, words); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
 	return fmt.Sprintf("%q is not known here", shorten(text)), hint

@@ -50,7 +50,7 @@ func (fs fields) names() []string {
 func (r *reader) unknown(k *yaml.Node, path string, keys fields) {
 	name := shorten(k.Value)
 	hint := ""
-	if near := nearest(k.Value, keys.names()); near != "" {
+	if near := Nearest(k.Value, keys.names()); near != "" {
 		hint = "did you mean " + near + "?"
 	} else if homes := homesOf(k.Value); len(homes) > 0 && len(homes) <= 4 {
 		hint = "there is " + strings.Join(homes, ", ")
@@ -133,8 +133,8 @@ func exampleOf(t reflect.Type, tag reflect.StructTag) string {
 	return expect(t, tag).example
 }
 
-// nearest is the word closest to text if it is close enough to be a slip.
-func nearest(text string, words []string) string {
+// Nearest is the word closest to text if it is close enough to be a slip.
+func Nearest(text string, words []string) string {
 	if len(text) > 40 {
 		return ""
 	}
