@@ -1,0 +1,159 @@
+package call
+
+import (
+	"strings"
+	"time"
+
+	"linekeeper/sbc/dialog"
+	"linekeeper/sbc/sip"
+)
+
+// allow lists the methods that the box takes inside a call.
+const allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, MESSAGE"
+
+// arrived starts the call: the A leg is made, then the first step of the plan.
+func (m *Machine) arrived(in Arrived) {
+	if len(m.legs) > 0 {
+		return
+	}
+	m.born, m.since = m.now, m.now
+	a := &leg{id: 0, stage: early, flow: in.Flow, side: in.Side, invite: in.Req, tx: in.Tx}
+	m.legs = append(m.legs, a)
+	dlg, err := dialog.Answering(in.Req, Tag(m.cfg.Invite.Token, 0), in.Contact)
+	if err != nil {
+		a.dlg = &dialog.Dialog{LocalTag: Tag(m.cfg.Invite.Token, 0), Contact: in.Contact}
+		m.finish(End{ByCaller, 400, err.Error()})
+		return
+	}
+	a.dlg = dlg
+	a.canUpdate = allows(in.Req, sip.UPDATE)
+	if end := m.acceptable(a); end != nil {
+		m.finish(*end)
+		return
+	}
+	if in.Plan.Reject != nil {
+		m.rejected(in.Plan.Reject)
+		return
+	}
+	m.do(Open{0, a.side})
+	m.do(Arm{"patience", m.cfg.Patience})
+	m.planned(in.Plan)
+}
+
+// acceptable checks what can be refused before anybody is called.
+func (m *Machine) acceptable(a *leg) *End {
+	if ct := a.invite.ContentType(); len(a.invite.Body()) > 0 && (ct == nil || !strings.HasPrefix(strings.ToLower(ct.Value()), "application/sdp")) {
+		return &End{ByCaller, 415, "the body is no session description"}
+	}
+	offer, err := session(a.invite)
+	if err != nil {
+		return &End{ByCaller, 400, "the session description cannot be read: " + err.Error()}
+	}
+	a.theirs = offer
+	if se, ok := sip.SessionOf(a.invite); ok && se.Interval < minSE {
+		return &End{ByCaller, 422, "session interval too small"}
+	}
+	if mf := a.invite.MaxForwards(); mf != nil && mf.Val() == 0 {
+		return &End{ByCaller, 483, "too many hops"}
+	}
+	return nil
+}
+
+func (m *Machine) rejected(r *sip.Reject) {
+	end := End{ByUs, r.Code, r.Phrase}
+	if r.Cause != nil {
+		end.Reason = r.Cause.Error()
+	}
+	m.best = failure{code: r.Code, phrase: r.Phrase, after: r.After}
+	m.finish(end)
+}
+
+// planned begins with the first step of a plan.
+func (m *Machine) planned(p Plan) {
+	if m.end != nil || m.winner != nil || len(m.legs) == 0 {
+		return
+	}
+	if p.Reject != nil {
+		m.rejected(p.Reject)
+		return
+	}
+	m.plan, m.step = p, 0
+	m.begin()
+}
+
+// begin opens the targets of the present step; a plan that has run out ends the call.
+func (m *Machine) begin() {
+	for ; m.step < len(m.plan.Steps); m.step++ {
+		s := m.plan.Steps[m.step]
+		if len(s.Targets) == 0 {
+			continue
+		}
+		for _, t := range s.Targets {
+			l := &leg{id: LegID(len(m.legs)), stage: opening, target: t, flow: t.Flow, side: t.Side}
+			m.legs = append(m.legs, l)
+			m.do(Open{l.id, l.side})
+		}
+		if s.Ring > 0 {
+			m.do(Arm{"ring", s.Ring})
+		}
+		if s.Silent > 0 {
+			m.do(Arm{"silent", s.Silent})
+		}
+		return
+	}
+	if m.best.code == 0 {
+		m.best = failure{code: 480, phrase: "Temporarily Unavailable", blame: ByCallee}
+	}
+	m.finish(End{m.best.blame, m.best.code, m.best.reason()})
+}
+
+// mediaOpened lets the leg go on that waited for its ports.
+func (m *Machine) mediaOpened(in MediaOpened) {
+	l := m.leg(in.Leg)
+	if l == nil {
+		m.do(Close{in.Leg})
+		return
+	}
+	l.local, l.open = in.Local, true
+	if m.end != nil || (l.id != 0 && l.stage != opening) {
+		m.closeMedia(l)
+		return
+	}
+	if l.stage == opening {
+		m.dial(l)
+	}
+}
+
+func (m *Machine) mediaRefused(in MediaRefused) {
+	l := m.leg(in.Leg)
+	switch {
+	case l == nil || m.end != nil:
+	case l.id == 0:
+		m.best = failure{code: 503, phrase: "Service Unavailable", after: 5 * time.Second}
+		m.finish(End{ByUs, 503, "no media port: " + in.Err.Error()})
+	default:
+		l.stage = gone
+		m.lost(l, failure{code: 503, phrase: "Service Unavailable", blame: ByUs, text: "no media port: " + in.Err.Error()})
+	}
+}
+
+// cancelled ends a call that its caller gave up. A CANCEL that crosses our 2xx
+// changes nothing: the caller sends BYE (RFC 3261 9.2).
+func (m *Machine) cancelled() {
+	if len(m.legs) == 0 || m.a().stage != early {
+		return
+	}
+	m.finish(End{ByCaller, 487, "the caller hung up before an answer"})
+}
+
+// allows says whether the Allow header of a message names a method.
+func allows(msg sip.Message, method sip.Method) bool {
+	for _, h := range msg.GetHeaders("allow") {
+		for part := range strings.SplitSeq(h.Value(), ",") {
+			if strings.EqualFold(strings.TrimSpace(part), string(method)) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,397 @@
+package call
+
+import (
+	"slices"
+	"time"
+
+	"linekeeper/sbc/dialog"
+	"linekeeper/sbc/sip"
+)
+
+// failure is why a target could not be had; the best of a step goes to the caller.
+type failure struct {
+	code   int
+	phrase string
+	text   string
+	blame  Blame
+	after  time.Duration
+	silent bool // no sign of life at all
+}
+
+func (f failure) reason() string {
+	if f.text != "" {
+		return f.text
+	}
+	return f.phrase
+}
+
+// better follows RFC 3261 16.7: 6xx first, then the most telling of the others.
+func (f failure) better(than failure) bool { return f.rank() < than.rank() }
+
+func (f failure) rank() int {
+	switch {
+	case f.code >= 600:
+		return 0
+	case f.code == 486 || f.code == 600:
+		return 1
+	case f.code == 480 || f.code == 404 || f.code == 484:
+		return 2
+	case f.code >= 300 && f.code < 500 && f.code != 408:
+		return 3
+	case f.code == 408:
+		return 5
+	case f.code == 0:
+		return 9
+	}
+	return 4
+}
+
+// dial sends the INVITE of a B leg whose media is open.
+func (m *Machine) dial(l *leg) {
+	t := l.target
+	l.dlg = dialog.Calling(Tag(m.cfg.Invite.Token, l.id), Tag(m.cfg.Invite.Token, l.id), t.From, t.To, t.URI, t.Contact, t.Routes)
+	var body []byte
+	if offer := m.a().theirs; offer != nil {
+		mine, err := l.local.Offer(offer)
+		if err != nil {
+			m.finish(End{ByCaller, 488, err.Error()})
+			return
+		}
+		l.mine, body = mine, mine.Bytes()
+	}
+	l.stage = calling
+	a := &ask{leg: l.id, purpose: forInvite, method: sip.INVITE, headers: m.inviteHeaders(t), body: body}
+	l.ref = m.send(l, a)
+}
+
+func (m *Machine) inviteHeaders(t Target) []sip.Header {
+	hs := []sip.Header{
+		sip.NewHeader("Allow", allow),
+		sip.NewHeader("Supported", "timer"),
+	}
+	if m.cfg.Session > 0 {
+		hs = append(hs, sip.Session{Interval: m.cfg.Session}.Header(), sip.MinSEHeader(minSE))
+	}
+	return append(hs, t.Headers...)
+}
+
+// send gives a request of the leg's dialog to the wire and remembers what for.
+func (m *Machine) send(l *leg, a *ask) Ref {
+	d := l.dlg.Draft(a.method)
+	d.Headers = append(slices.Clone(a.headers), sip.NewHeader("User-Agent", m.cfg.Agent))
+	d.Body, d.ContentType, a.leg, a.seq = a.body, ctype(a.ctype), l.id, d.Seq
+	req := d.Request()
+	if mf := m.a().invite.MaxForwards(); a.purpose == forInvite && mf != nil {
+		*req.MaxForwards() = sip.MaxForwards(min(mf.Val(), 70) - 1)
+	}
+	m.refs++
+	m.asks[m.refs] = a
+	m.do(Send{l.id, m.refs, req, l.flow})
+	return m.refs
+}
+
+// answer sorts a response to the request it belongs to.
+func (m *Machine) answer(in Answer) {
+	a, l := m.asks[in.Ref], m.leg(in.Leg)
+	if l == nil {
+		return
+	}
+	if a == nil { // a 2xx repeated: its ACK was lost (RFC 3261 13.2.2.4)
+		m.repeated(l, in.Resp)
+		return
+	}
+	code := int(in.Resp.StatusCode)
+	if code < 200 {
+		if a.purpose == forInvite {
+			m.provisional(l, in.Resp)
+		}
+		return
+	}
+	delete(m.asks, in.Ref)
+	if (code == 401 || code == 407) && m.prove(l, a, in.Resp) {
+		return
+	}
+	switch a.purpose {
+	case forInvite:
+		m.dialled(l, a, in.Resp)
+	case forRelay:
+		m.relayed(l, a, in.Resp)
+	case forRefresh:
+		m.refreshed(l, a, in.Resp)
+	case forBye:
+		l.stage = gone
+	}
+}
+
+// prove repeats a challenged request with credentials (RFC 3261 22.2).
+func (m *Machine) prove(l *leg, a *ask, resp *sip.Response) bool {
+	cs := sip.Challenges(resp)
+	switch {
+	case l.target.Credentials == nil, a.tried >= credentialTries, len(cs) == 0, a.tried > 0 && !cs[0].Stale:
+		return false
+	case a.purpose == forInvite && (l.stage == leaving || m.winner != nil):
+		return false
+	}
+	auth, err := sip.Authorize(cs[0], *l.target.Credentials, a.method, l.dlg.RequestURI(), a.body, m.cfg.Random(), 1)
+	if err != nil {
+		return false
+	}
+	a.tried++
+	a.headers = append(slices.DeleteFunc(slices.Clone(a.headers), func(h sip.Header) bool {
+		return h.Name() == "Authorization" || h.Name() == "Proxy-Authorization"
+	}), auth)
+	ref := m.send(l, a)
+	if a.purpose == forInvite {
+		l.ref, l.dlg.RemoteTag = ref, ""
+	}
+	return true
+}
+
+// sign notes that a target is alive.
+func (m *Machine) sign(l *leg) {
+	if l.heard {
+		return
+	}
+	l.heard = true
+	m.do(Heard{l.target})
+	for _, o := range m.legs[1:] {
+		if o.pending() && !o.heard {
+			return
+		}
+	}
+	m.do(Disarm{"silent"})
+}
+
+// provisional handles 1xx of a B leg's INVITE.
+func (m *Machine) provisional(l *leg, resp *sip.Response) {
+	m.sign(l)
+	if !l.pending() || m.end != nil {
+		return
+	}
+	l.stage = early
+	if resp.StatusCode == 100 || m.winner != nil {
+		return
+	}
+	if err := l.dlg.Learn(resp); err != nil {
+		return
+	}
+	if m.earlyMedia(l, resp) {
+		return
+	}
+	if resp.StatusCode != 183 {
+		m.ring(180, "Ringing", nil)
+	}
+}
+
+// ring tells the caller once that it rings.
+func (m *Machine) ring(code int, phrase string, body []byte) {
+	if m.a().stage != early || (m.rung && body == nil) {
+		return
+	}
+	m.rung = m.rung || code == 180 || body != nil
+	m.reply(m.a(), m.a().tx, m.a().invite, code, phrase, body)
+	m.to(Ringing)
+}
+
+// dialled handles the final answer to a B leg's INVITE.
+func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
+	m.sign(l)
+	if !resp.IsSuccess() {
+		was := l.stage
+		l.stage = gone
+		if was == leaving || m.end != nil {
+			return
+		}
+		if resp.StatusCode == 422 && a.tried < credentialTries {
+			m.longer(l, a, resp)
+			return
+		}
+		m.lost(l, failureOf(l, resp))
+		return
+	}
+	if err := l.dlg.Learn(resp); err != nil {
+		m.lost(l, failure{code: 502, phrase: "Bad Gateway", text: err.Error(), blame: ByCallee})
+		return
+	}
+	if l.stage == leaving || m.winner != nil || m.end != nil { // answered in the moment of our CANCEL
+		m.acknowledge(l, a.seq, nil)
+		m.bye(l, End{ByUs, 200, "answered elsewhere"})
+		m.closeMedia(l)
+		return
+	}
+	m.won(l, a, resp)
+}
+
+// retryAfter is what a refusal says about coming back; 0: nothing.
+func retryAfter(resp *sip.Response) time.Duration {
+	d, _ := sip.RetryAfterOf(resp)
+	return d
+}
+
+func failureOf(l *leg, resp *sip.Response) failure {
+	f := failure{code: int(resp.StatusCode), phrase: resp.Reason, blame: ByCallee, after: retryAfter(resp)}
+	if l.target.Line != "" {
+		f.blame = ByCloud
+		if f.code == 486 || f.code == 480 || f.code == 603 || f.code == 600 {
+			f.blame = ByCallee
+		}
+	}
+	switch {
+	case f.code == 401 || f.code == 407:
+		f.code, f.phrase, f.text = 503, "Service Unavailable", l.target.Name+": the credentials were refused"
+	case f.code < 400: // redirection isn't followed
+		f.code, f.phrase = 480, "Temporarily Unavailable"
+	case f.code == 481 || f.code == 482 || f.code == 483:
+		f.text = l.target.Name + ": " + resp.Reason
+	}
+	return f
+}
+
+// longer repeats an INVITE whose session interval was too small (RFC 4028 7.1).
+func (m *Machine) longer(l *leg, a *ask, resp *sip.Response) {
+	want, ok := sip.MinSE(resp)
+	if !ok || want > 24*time.Hour {
+		m.lost(l, failureOf(l, resp))
+		return
+	}
+	a.tried++
+	a.headers = slices.DeleteFunc(slices.Clone(a.headers), func(h sip.Header) bool {
+		return h.Name() == "Session-Expires" || h.Name() == "Min-SE"
+	})
+	a.headers = append(a.headers, sip.Session{Interval: max(want, m.cfg.Session)}.Header(), sip.MinSEHeader(want))
+	l.stage, l.dlg.RemoteTag = calling, ""
+	l.ref = m.send(l, a)
+}
+
+// failed handles a request that ended without an answer.
+func (m *Machine) failed(in Failed) {
+	a, l := m.asks[in.Ref], m.leg(in.Leg)
+	if a == nil || l == nil {
+		return
+	}
+	delete(m.asks, in.Ref)
+	switch a.purpose {
+	case forInvite:
+		was := l.stage
+		l.stage = gone
+		if was != leaving && m.end == nil {
+			m.lost(l, failure{code: 408, phrase: "Request Timeout", text: l.target.Name + ": " + in.Err.Error(), blame: blameOf(l), silent: !l.heard})
+		}
+	case forBye:
+		l.stage = gone
+	default: // RFC 3261 12.2.1.2: a timeout in a dialog ends it
+		if a.relay != nil {
+			m.abandon(a.relay)
+		}
+		m.finish(End{Unknown, 408, "the peer no longer answers: " + in.Err.Error()})
+	}
+}
+
+func blameOf(l *leg) Blame {
+	if l.target.Line != "" {
+		return ByCloud
+	}
+	return ByCallee
+}
+
+// lost counts out one target; when it was the last of its step, the next begins.
+func (m *Machine) lost(l *leg, f failure) {
+	l.stage = gone
+	m.closeMedia(l)
+	if m.winner != nil || m.end != nil {
+		return
+	}
+	if f.silent {
+		m.do(Silent{l.target})
+	}
+	if f.better(m.best) {
+		m.best = f
+	}
+	if f.code >= 600 { // RFC 3261 16.7 step 5: nobody else shall ring
+		m.finish(End{f.blame, f.code, f.reason()})
+		return
+	}
+	if !m.stepOver() {
+		return
+	}
+	m.next(f)
+}
+
+func (m *Machine) stepOver() bool {
+	for _, l := range m.legs[1:] {
+		if l.pending() {
+			return false
+		}
+	}
+	return true
+}
+
+// next goes on after a step has failed: a silent cloud makes the router be asked
+// again, a busy or refusing callee ends the call unless the plan has more.
+func (m *Machine) next(f failure) {
+	m.do(Disarm{"silent"}, Disarm{"ring"})
+	if (f.silent || f.code == 503) && m.viaCloud() && !m.replaned {
+		m.replaned = true
+		inv := m.cfg.Invite
+		inv.Silent = true
+		m.do(Replan{inv})
+		return
+	}
+	m.step++
+	m.begin()
+}
+
+func (m *Machine) viaCloud() bool {
+	if m.step >= len(m.plan.Steps) {
+		return false
+	}
+	return slices.ContainsFunc(m.plan.Steps[m.step].Targets, func(t Target) bool { return t.Line != "" })
+}
+
+// silent gives up the targets of the step that have given no sign at all. They
+// can't be cancelled yet; a late answer gets ACK and BYE.
+func (m *Machine) silent() {
+	if m.winner != nil {
+		return
+	}
+	for _, l := range m.legs[1:] {
+		if l.stage == calling && !l.heard {
+			l.stage = leaving
+			m.do(Cancel{l.ref, ""})
+			m.lostSilent(l)
+			if m.end != nil {
+				return
+			}
+		}
+	}
+}
+
+func (m *Machine) lostSilent(l *leg) {
+	m.closeMedia(l)
+	f := failure{code: 408, phrase: "Request Timeout", text: l.target.Name + " gave no sign", blame: blameOf(l), silent: true}
+	m.do(Silent{l.target})
+	if f.better(m.best) {
+		m.best = f
+	}
+	if m.stepOver() {
+		m.next(f)
+	}
+}
+
+// unanswered ends a step that has rung long enough.
+func (m *Machine) unanswered() {
+	if m.winner != nil {
+		return
+	}
+	for _, l := range m.legs[1:] {
+		if l.pending() {
+			m.leave(l, End{ByUs, 480, "no answer"})
+		}
+	}
+	if f := (failure{code: 480, phrase: "No Answer", blame: ByCallee, text: "nobody answered"}); f.better(m.best) {
+		m.best = f
+	}
+	m.do(Disarm{"silent"})
+	m.step++
+	m.begin()
+}

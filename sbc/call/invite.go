@@ -1,0 +1,110 @@
+package call
+
+import (
+	"net/netip"
+	"time"
+
+	"linekeeper/sbc/dialog"
+	"linekeeper/sbc/sdp"
+	"linekeeper/sbc/sip"
+)
+
+// Party is who calls, as the box has proved or been told it.
+type Party struct {
+	// Extension is the internal number of the phone that calls; empty for a call from outside.
+	Extension string
+	// Line names the cloud account over which the call came in; empty for a phone.
+	Line string
+	// Number and Display are what the callee may be shown.
+	Number, Display string
+	// Anonymous is set when the caller withholds the number (RFC 3323).
+	Anonymous bool
+}
+
+// Invite is a call that wants to be routed.
+type Invite struct {
+	// Token names the call; it is unguessable, since tags are made of it.
+	Token string
+	// Caller is who calls.
+	Caller Party
+	// Dialled is the user part of the request URI.
+	Dialled string
+	// Zone is where the call came from.
+	Zone string
+	// Silent is set when the call asks again because the cloud kept silent.
+	Silent bool
+}
+
+// Router turns an invitation into a plan. The online brain and the survival
+// brain are its two implementations. Route must not block.
+type Router interface {
+	Route(Invite) Plan
+}
+
+// Way says which kind of way a call takes; metrics and call records carry it.
+type Way string
+
+// The ways of a call.
+const (
+	Internal Way = "internal"
+	Cloud    Way = "cloud"
+	Gateway  Way = "gateway"
+)
+
+// Plan is the ordered list of things to try for a call.
+type Plan struct {
+	// Way is how the call is counted.
+	Way Way
+	// Steps are tried in order until one is answered.
+	Steps []Step
+	// Reject, when set, refuses the call at once.
+	Reject *sip.Reject
+}
+
+// Step is one attempt: all targets ring together, the first that answers wins.
+type Step struct {
+	Targets []Target
+	// Ring bounds how long the step may ring unanswered; 0 means no bound of its own.
+	Ring time.Duration
+	// Silent is how long a target may give no sign at all before the call asks
+	// the router again with Invite.Silent set; 0 means the transaction's own timeout.
+	Silent time.Duration
+}
+
+// Target is one leg to be called.
+type Target struct {
+	// Name is for people: "phone 22", "line 23".
+	Name string
+	// Extension is the internal number that rings, if it is one.
+	Extension string
+	// Line is the cloud account used, if one is.
+	Line string
+	// Flow is where the INVITE goes.
+	Flow sip.Flow
+	// URI is the request URI.
+	URI sip.URI
+	// From and To are the identities shown to the target.
+	From, To dialog.Address
+	// Contact is the box's own contact on the flow.
+	Contact sip.URI
+	// Routes is a preloaded route set (Service-Route, outbound proxy).
+	Routes []sip.URI
+	// Credentials answer a digest challenge; nil means none are known.
+	Credentials *sip.Credentials
+	// Headers go into the INVITE as they are (P-Asserted-Identity, Alert-Info …).
+	Headers []sip.Header
+	// Side names the media side: its address, ports and SRTP policy are the room's.
+	Side Side
+}
+
+// Side is where a leg's media lives: which of the box's addresses and which
+// policy. The room knows the rest.
+type Side struct {
+	// Name is "lan", "wan" or a trunk's name.
+	Name string
+	// Addr is the box's media address on that side.
+	Addr netip.Addr
+}
+
+// Opened is what the room has opened for a leg's media.
+type Opened = sdp.Local

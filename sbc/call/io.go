@@ -1,0 +1,197 @@
+package call
+
+import (
+	"time"
+
+	"linekeeper/sbc/sdp"
+	"linekeeper/sbc/sip"
+)
+
+// LegID numbers a leg within its call: 0 is the A leg.
+type LegID int
+
+// TxID numbers a server transaction of the call. The room keeps the transaction
+// behind it.
+type TxID int
+
+// Ref numbers a client request of the call.
+type Ref int
+
+// Input is something that happened to the call.
+type Input interface{ input() }
+
+type (
+	// Arrived starts the call: its INVITE with the transaction to answer on.
+	Arrived struct {
+		Tx      TxID
+		Req     *sip.Request
+		Flow    sip.Flow
+		Contact sip.URI
+		Side    Side
+		Plan    Plan
+	}
+	// Planned is a new plan for a call whose cloud kept silent.
+	Planned struct{ Plan Plan }
+	// Request is an in-dialog request on a leg.
+	Request struct {
+		Leg  LegID
+		Tx   TxID
+		Req  *sip.Request
+		Flow sip.Flow
+	}
+	// Cancelled says that the caller gave up before an answer.
+	Cancelled struct{}
+	// Answer is a response to a request that the call sent.
+	Answer struct {
+		Leg  LegID
+		Ref  Ref
+		Resp *sip.Response
+		Flow sip.Flow
+	}
+	// Failed says that a request got no final answer: timeout, or the connection broke.
+	Failed struct {
+		Leg LegID
+		Ref Ref
+		Err error
+	}
+	// Acked is the ACK of a 2xx that the call sent.
+	Acked struct {
+		Leg LegID
+		Req *sip.Request
+	}
+	// Unacked says that a 2xx was never acknowledged (RFC 3261 13.3.1.4).
+	Unacked struct{ Leg LegID }
+	// Due is a timer that ran out.
+	Due struct{ Key string }
+	// MediaOpened hands in the ports opened for a leg.
+	MediaOpened struct {
+		Leg   LegID
+		Local Opened
+	}
+	// MediaRefused says that no port could be opened for a leg.
+	MediaRefused struct {
+		Leg LegID
+		Err error
+	}
+	// Hangup ends the call from inside: shutdown, an administrator, a guard.
+	Hangup struct{ End End }
+)
+
+func (Arrived) input()      {}
+func (Planned) input()      {}
+func (Request) input()      {}
+func (Cancelled) input()    {}
+func (Answer) input()       {}
+func (Failed) input()       {}
+func (Acked) input()        {}
+func (Unacked) input()      {}
+func (Due) input()          {}
+func (MediaOpened) input()  {}
+func (MediaRefused) input() {}
+func (Hangup) input()       {}
+
+// Effect is an order to the room.
+type Effect interface{ effect() }
+
+type (
+	// Respond answers a server transaction.
+	Respond struct {
+		Tx   TxID
+		Resp *sip.Response
+	}
+	// Send starts a client transaction; its responses come back as Answer with the same Ref.
+	Send struct {
+		Leg  LegID
+		Ref  Ref
+		Req  *sip.Request
+		Flow sip.Flow
+	}
+	// Cancel takes back an INVITE (RFC 3261 9.1).
+	Cancel struct {
+		Ref    Ref
+		Reason string
+	}
+	// Ack sends the ACK of a 2xx, outside any transaction.
+	Ack struct {
+		Req  *sip.Request
+		Flow sip.Flow
+	}
+	// Open asks for media ports for a leg; the answer is MediaOpened or MediaRefused.
+	Open struct {
+		Leg  LegID
+		Side Side
+	}
+	// Media tells the relay what a leg's descriptions have agreed on.
+	Media struct {
+		Leg  LegID
+		Flow sdp.Flow
+	}
+	// Bridge joins the media of two legs, both ways.
+	Bridge struct{ A, B LegID }
+	// Close releases a leg's media ports.
+	Close struct{ Leg LegID }
+	// Arm sets or resets a timer, which comes back as Due.
+	Arm struct {
+		Key string
+		D   time.Duration
+	}
+	// Disarm takes a timer back.
+	Disarm struct{ Key string }
+	// Replan asks the router again, because every target of the step kept silent.
+	Replan struct{ Invite Invite }
+	// Silent is evidence for the WAN state: an INVITE on this target got no answer of any kind.
+	Silent struct{ Target Target }
+	// Heard is evidence too: the target gave its first sign.
+	Heard struct{ Target Target }
+	// Became reports a change of the call's state.
+	Became struct{ State State }
+	// Ended says why the call is over; the owner ends when the machine is Done.
+	Ended struct{ End End }
+)
+
+func (Respond) effect() {}
+func (Send) effect()    {}
+func (Cancel) effect()  {}
+func (Ack) effect()     {}
+func (Open) effect()    {}
+func (Media) effect()   {}
+func (Bridge) effect()  {}
+func (Close) effect()   {}
+func (Arm) effect()     {}
+func (Disarm) effect()  {}
+func (Replan) effect()  {}
+func (Silent) effect()  {}
+func (Heard) effect()   {}
+func (Became) effect()  {}
+func (Ended) effect()   {}
+
+// State is where a call stands.
+type State string
+
+// The states of a call.
+const (
+	Trying  State = "trying"
+	Ringing State = "ringing"
+	Talking State = "talking"
+	Ending  State = "ending"
+	Over    State = "over"
+)
+
+// Blame says who ended a call.
+type Blame string
+
+// Who may be to blame for the end of a call.
+const (
+	ByCaller Blame = "caller"
+	ByCallee Blame = "callee"
+	ByCloud  Blame = "cloud"
+	ByUs     Blame = "us"
+	Unknown  Blame = "unknown"
+)
+
+// End is why a call is over, said once by whoever knew first.
+type End struct {
+	Blame  Blame
+	Code   int // SIP code the caller was given; 200 after an answered call
+	Reason string
+}

@@ -1,0 +1,108 @@
+package call
+
+import (
+	"time"
+
+	"linekeeper/sbc/dialog"
+	"linekeeper/sbc/sdp"
+	"linekeeper/sbc/sip"
+)
+
+// stage is how far a leg has come.
+type stage int
+
+const (
+	opening   stage = iota // B: waits for its media ports
+	calling                // B: INVITE sent, nothing heard
+	early                  // A: INVITE pending; B: a sign of life came
+	answered               // A: 2xx sent, not yet acknowledged
+	confirmed              // 2xx and ACK have passed
+	leaving                // CANCEL or BYE is on its way
+	gone
+)
+
+// leg is one dialog of the call.
+type leg struct {
+	id     LegID
+	stage  stage
+	target Target // B legs
+	flow   sip.Flow
+	side   Side
+	dlg    *dialog.Dialog
+
+	// invite is the request that made the leg: received on A, sent on B.
+	invite *sip.Request
+	tx     TxID // A: where it is answered
+	ref    Ref  // B: its client transaction
+	heard  bool // B: any answer at all
+	tried  int  // B: answers given to a digest challenge
+	byeDue bool // A: BYE as soon as the 2xx is acknowledged
+	late   bool // B: its 2xx carried the offer, the ACK must carry the answer
+
+	// Offer and answer (RFC 3264).
+	local        Opened
+	open         bool
+	mine, theirs *sdp.Session
+
+	// acks are the ACKs sent, by sequence number, for repeated 2xx.
+	ackSeq uint32
+	ack    *sip.Request
+
+	// in is their INVITE or UPDATE that we are carrying across; out ours to them.
+	in  *relay
+	out bool
+
+	timer sessionTimer
+	// canUpdate says that the peer allows UPDATE (RFC 3311).
+	canUpdate bool
+}
+
+// sessionTimer is a leg's session timer (RFC 4028).
+type sessionTimer struct {
+	interval time.Duration // 0: none agreed
+	ours     bool          // we refresh
+	minSE    time.Duration // smallest interval the peer accepts
+}
+
+// live says that the leg has a dialog that must be ended with BYE.
+func (l *leg) live() bool { return l.stage == answered || l.stage == confirmed }
+
+// pending says that a B leg may still be answered.
+func (l *leg) pending() bool {
+	return l.stage == opening || l.stage == calling || l.stage == early
+}
+
+// relay is a request carried from one leg to the other, waiting for its answer.
+type relay struct {
+	from, to LegID
+	tx       TxID
+	req      *sip.Request
+	offer    *sdp.Session // from's offer; nil: offerless
+	mine     *sdp.Session // what the other leg was offered
+	asked    bool         // the offer came in the other leg's 2xx
+	answer   *sdp.Session // that offer, until from's ACK answers it
+	seq      uint32       // CSeq of the 2xx that waits for an ACK with the answer
+}
+
+// purpose tells what a pending client request was sent for.
+type purpose int
+
+const (
+	forInvite purpose = iota
+	forRelay
+	forRefresh
+	forBye
+)
+
+// ask is a client request that waits for its final answer.
+type ask struct {
+	leg     LegID
+	purpose purpose
+	method  sip.Method
+	relay   *relay
+	headers []sip.Header // beyond the dialog's own, to build it again with credentials
+	body    []byte
+	ctype   string
+	seq     uint32
+	tried   int
+}

@@ -1,0 +1,271 @@
+package call
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"linekeeper/sbc/sdp"
+	"linekeeper/sbc/sip"
+)
+
+// Config is what a call is born with and keeps to its end.
+type Config struct {
+	// Invite is who calls whom; its Token names the call.
+	Invite Invite
+	// Random yields short unguessable texts (client nonces of digest answers).
+	Random func() string
+	// Agent is the box's User-Agent and Server text.
+	Agent string
+	// Session is the session timer that the box asks for (RFC 4028); 0 switches it off.
+	Session time.Duration
+	// Patience bounds how long a call may ring in all, all steps together.
+	Patience time.Duration
+}
+
+// Defaults of a call.
+const (
+	DefaultSession  = 30 * time.Minute
+	DefaultPatience = 3 * time.Minute
+	// minSE is the smallest session interval that the box accepts (RFC 4028 5).
+	minSE = 90 * time.Second
+	// linger bounds how long an ended call waits for answers to its last requests:
+	// a little more than 64*T1 (RFC 3261 timer F).
+	linger = 36 * time.Second
+	// credentialTries bounds answers to digest challenges per request.
+	credentialTries = 2
+)
+
+// Machine is one call. Step is total: every input is answered in every state.
+type Machine struct {
+	cfg    Config
+	state  State
+	since  time.Time // of state
+	born   time.Time
+	talked time.Time
+
+	plan     Plan
+	step     int
+	replaned bool
+	rung     bool // A was told that it rings
+	legs     []*leg
+	winner   *leg
+	best     failure
+
+	end  *End
+	asks map[Ref]*ask
+	refs Ref
+
+	now time.Time
+	out []Effect
+}
+
+// New makes a call that waits for its Arrived.
+func New(cfg Config) *Machine {
+	return &Machine{cfg: cfg, state: Trying, asks: make(map[Ref]*ask)}
+}
+
+// Done says that nothing of the call is left to wait for.
+func (m *Machine) Done() bool { return m.state == Over }
+
+// Step takes one input at the time now and returns what to do, in order.
+func (m *Machine) Step(now time.Time, in Input) []Effect {
+	m.now, m.out = now, nil
+	switch in := in.(type) {
+	case Arrived:
+		m.arrived(in)
+	case Planned:
+		m.planned(in.Plan)
+	case MediaOpened:
+		m.mediaOpened(in)
+	case MediaRefused:
+		m.mediaRefused(in)
+	case Answer:
+		m.answer(in)
+	case Failed:
+		m.failed(in)
+	case Request:
+		m.request(in)
+	case Acked:
+		m.acked(in)
+	case Unacked:
+		m.unacked(in)
+	case Cancelled:
+		m.cancelled()
+	case Due:
+		m.due(in.Key)
+	case Hangup:
+		m.finish(in.End)
+	}
+	m.settle()
+	return m.out
+}
+
+func (m *Machine) do(e ...Effect) { m.out = append(m.out, e...) }
+
+func (m *Machine) to(s State) {
+	if m.state == s {
+		return
+	}
+	m.state, m.since = s, m.now
+	m.do(Became{s})
+}
+
+func (m *Machine) a() *leg { return m.legs[0] }
+
+func (m *Machine) leg(id LegID) *leg {
+	if id < 0 || int(id) >= len(m.legs) {
+		return nil
+	}
+	return m.legs[id]
+}
+
+// peer is the leg that talks with l, nil before an answer.
+func (m *Machine) peer(l *leg) *leg {
+	switch {
+	case m.winner == nil:
+		return nil
+	case l == m.a():
+		return m.winner
+	case l == m.winner:
+		return m.a()
+	}
+	return nil
+}
+
+// Tag is the box's dialog tag of a leg.
+func Tag(token string, id LegID) string { return token + "-" + strconv.Itoa(int(id)) }
+
+// Owner takes a tag apart again; ok is false for a tag that no call of ours made.
+func Owner(tag string) (token string, id LegID, ok bool) {
+	i := strings.LastIndexByte(tag, '-')
+	if i < 1 {
+		return "", 0, false
+	}
+	n, err := strconv.ParseUint(tag[i+1:], 10, 16)
+	if err != nil {
+		return "", 0, false
+	}
+	return tag[:i], LegID(n), true
+}
+
+// settle ends the machine when the call is over and nothing is awaited.
+func (m *Machine) settle() {
+	if m.state != Ending || len(m.asks) > 0 {
+		return
+	}
+	for _, l := range m.legs {
+		if l.stage != gone {
+			return
+		}
+	}
+	m.do(Disarm{"linger"})
+	m.to(Over)
+}
+
+// finish ends the call once: unanswered legs are cancelled or refused, answered
+// ones get a BYE, media is released.
+func (m *Machine) finish(end End) {
+	if m.end != nil {
+		return
+	}
+	m.end = &end
+	for _, key := range []string{"silent", "ring", "patience"} {
+		m.do(Disarm{key})
+	}
+	m.to(Ending)
+	m.do(Arm{"linger", linger})
+	for _, l := range m.legs {
+		m.leave(l, end)
+	}
+	m.do(Ended{end})
+}
+
+// leave lets go of one leg in the way its stage asks for.
+func (m *Machine) leave(l *leg, end End) {
+	m.closeMedia(l)
+	m.stopTimers(l)
+	if l.in != nil { // their request can no longer be carried across
+		m.reply(l, l.in.tx, l.in.req, 481, "", nil)
+		l.in = nil
+	}
+	switch {
+	case l.id == 0 && l.stage == early:
+		l.stage = gone
+		m.refuse(end)
+	case l.id == 0 && l.stage == answered:
+		l.byeDue = true // RFC 3261 15: not before the ACK
+	case l.stage == confirmed || l.stage == answered:
+		m.bye(l, end)
+	case l.stage == opening:
+		l.stage = gone
+	case l.pending():
+		l.stage = leaving
+		m.do(Cancel{l.ref, cancelReason(end)})
+	}
+}
+
+// cancelReason is the Reason header of a CANCEL, so that a phone doesn't count a
+// call answered elsewhere as missed (RFC 3326).
+func cancelReason(end End) string {
+	if end.Code == 200 {
+		return `SIP;cause=200;text="Call completed elsewhere"`
+	}
+	return ""
+}
+
+func (m *Machine) bye(l *leg, end End) {
+	l.stage = leaving
+	var hs []sip.Header
+	if end.Blame == ByUs || end.Blame == Unknown {
+		hs = append(hs, sip.NewHeader("Reason", `SIP;cause=`+strconv.Itoa(max(end.Code, 200))+`;text="`+end.Reason+`"`))
+	}
+	m.send(l, &ask{purpose: forBye, method: sip.BYE, headers: hs})
+}
+
+func (m *Machine) closeMedia(l *leg) {
+	if l.open {
+		l.open = false
+		m.do(Close{l.id})
+	}
+}
+
+func (m *Machine) due(key string) {
+	name, id, _ := strings.Cut(key, ":")
+	var l *leg
+	if id != "" {
+		n, _ := strconv.Atoi(id)
+		l = m.leg(LegID(n))
+	}
+	switch {
+	case name == "linger":
+		clear(m.asks)
+		for _, l := range m.legs {
+			l.stage = gone
+		}
+	case m.end != nil:
+	case name == "silent":
+		m.silent()
+	case name == "ring":
+		m.unanswered()
+	case name == "patience":
+		m.finish(End{ByCallee, 480, "nobody answered"})
+	case name == "refresh" && l != nil:
+		m.refresh(l)
+	case name == "expire" && l != nil:
+		m.finish(End{Unknown, 408, "the peer vanished: its session timer ran out"})
+	}
+}
+
+// same says whether an offer repeats what the peer had described before.
+func same(a, b *sdp.Session) bool {
+	return a != nil && b != nil && string(a.Bytes()) == string(b.Bytes())
+}
+
+// session parses a message's SDP; nil without a body, an error for anything else.
+func session(m sip.Message) (*sdp.Session, error) {
+	if len(m.Body()) == 0 {
+		return nil, nil
+	}
+	return sdp.Parse(m.Body())
+}

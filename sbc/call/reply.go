@@ -1,0 +1,76 @@
+package call
+
+import (
+	"time"
+
+	"linekeeper/sbc/sip"
+)
+
+// ctype is the content type of a body; SDP where none is given.
+func ctype(given string) string {
+	if given == "" {
+		return "application/sdp"
+	}
+	return given
+}
+
+// respond answers a request that belongs to no living leg.
+func (m *Machine) respond(tx TxID, req *sip.Request, code int, phrase, tag string) {
+	m.do(Respond{tx, sip.Respond(req, code, phrase, tag)})
+}
+
+// reply answers a request of the leg's dialog, with what RFC 3261 and 4028 ask
+// of a 2xx to INVITE and UPDATE.
+func (m *Machine) reply(l *leg, tx TxID, req *sip.Request, code int, phrase string, body []byte) {
+	resp := sip.Respond(req, code, phrase, l.dlg.LocalTag)
+	target := req.Method == sip.INVITE || req.Method == sip.UPDATE
+	if target && code > 100 && code < 300 {
+		resp.AppendHeader(&sip.Contact{Address: l.dlg.Contact})
+	}
+	if code == 405 || code == 200 && (target || req.Method == sip.OPTIONS) {
+		resp.AppendHeader(sip.NewHeader("Allow", allow))
+	}
+	if code/100 == 2 && target {
+		resp.AppendHeader(sip.NewHeader("Supported", "timer"))
+		for _, h := range m.timerAsServer(l, req) {
+			resp.AppendHeader(h)
+		}
+	}
+	if code == 422 {
+		resp.AppendHeader(sip.MinSEHeader(minSE))
+	}
+	resp.AppendHeader(sip.NewHeader("Server", m.cfg.Agent))
+	sip.SetBody(resp, ctype(""), body)
+	m.do(Respond{tx, resp})
+}
+
+func (m *Machine) replyMinSE(l *leg, tx TxID, req *sip.Request) {
+	m.reply(l, tx, req, 422, "Session Interval Too Small", nil)
+}
+
+func (m *Machine) replyAfter(l *leg, tx TxID, req *sip.Request, code int, after time.Duration) {
+	resp := sip.Respond(req, code, "", l.dlg.LocalTag)
+	resp.AppendHeader(sip.RetryAfterHeader(after))
+	m.do(Respond{tx, resp})
+}
+
+// refuse gives the caller the final answer of a call that nobody took.
+func (m *Machine) refuse(end End) {
+	a := m.a()
+	phrase := ""
+	if m.best.code == end.Code {
+		phrase = m.best.phrase
+	}
+	resp := sip.Respond(a.invite, end.Code, phrase, a.dlg.LocalTag)
+	if m.best.code == end.Code && m.best.after > 0 {
+		resp.AppendHeader(sip.RetryAfterHeader(m.best.after))
+	}
+	if end.Code == 422 {
+		resp.AppendHeader(sip.MinSEHeader(minSE))
+	}
+	if end.Code == 415 {
+		resp.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
+	}
+	resp.AppendHeader(sip.NewHeader("Server", m.cfg.Agent))
+	m.do(Respond{a.tx, resp})
+}

@@ -1,0 +1,190 @@
+package call
+
+import (
+	"linekeeper/sbc/sdp"
+	"linekeeper/sbc/sip"
+)
+
+// earlyMedia lets the caller hear what a lone target sends before it answers.
+// With several targets ringing nobody is heard (RFC 5009 says no more).
+func (m *Machine) earlyMedia(l *leg, resp *sip.Response) bool {
+	theirs, err := session(resp)
+	if err != nil || theirs == nil || l.mine == nil || len(m.plan.Steps[m.step].Targets) != 1 {
+		return false
+	}
+	body, err := m.agree(l, theirs)
+	if err != nil {
+		return false
+	}
+	m.ring(int(resp.StatusCode), resp.Reason, body)
+	return true
+}
+
+// agree applies l's answer to the offer carried across from A, and yields the
+// answer for A.
+func (m *Machine) agree(l *leg, theirs *sdp.Session) ([]byte, error) {
+	a := m.a()
+	flow, err := l.local.Flow(l.mine, theirs)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.local.Answer(a.theirs, theirs)
+	if err != nil {
+		return nil, err
+	}
+	aFlow, err := a.local.Flow(answer, a.theirs)
+	if err != nil {
+		return nil, err
+	}
+	l.theirs, a.mine = theirs, answer
+	m.do(Media{l.id, flow}, Media{0, aFlow}, Bridge{0, l.id})
+	return answer.Bytes(), nil
+}
+
+// won makes l the callee: the other targets are cancelled, the caller gets its 200.
+func (m *Machine) won(l *leg, a *ask, resp *sip.Response) {
+	theirs, err := session(resp)
+	if err == nil && theirs == nil && l.mine != nil {
+		theirs = l.theirs // the answer came with a provisional response
+	}
+	var body []byte
+	switch {
+	case err != nil:
+	case m.a().theirs == nil: // late offer: the 2xx carries it
+		body, err = m.lateOffer(l, theirs, a.seq)
+	case theirs == nil:
+		err = errNoAnswer
+	default:
+		body, err = m.agree(l, theirs)
+	}
+	if err != nil {
+		m.acknowledge(l, a.seq, nil)
+		l.stage = confirmed
+		m.finish(End{blameOf(l), 488, l.target.Name + ": " + err.Error()})
+		return
+	}
+	m.winner, l.stage, l.canUpdate = l, confirmed, allows(resp, sip.UPDATE)
+	for _, key := range []string{"silent", "ring", "patience"} {
+		m.do(Disarm{key})
+	}
+	for _, o := range m.legs[1:] {
+		if o != l && o.pending() {
+			m.leave(o, End{ByUs, 200, "answered elsewhere"})
+		}
+	}
+	if !l.late {
+		m.acknowledge(l, a.seq, nil)
+	}
+	m.timerAsClient(l, resp)
+	m.a().stage = answered
+	m.reply(m.a(), m.a().tx, m.a().invite, 200, "OK", body)
+	m.talked = m.now
+	m.to(Talking)
+}
+
+// lateOffer carries the offer of l's 2xx to the caller; the caller's ACK answers it.
+func (m *Machine) lateOffer(l *leg, theirs *sdp.Session, seq uint32) ([]byte, error) {
+	if theirs == nil {
+		return nil, errNoOffer
+	}
+	mine, err := m.a().local.Offer(theirs)
+	if err != nil {
+		return nil, err
+	}
+	l.theirs, l.late, l.ackSeq = theirs, true, seq
+	m.a().mine = mine
+	return mine.Bytes(), nil
+}
+
+// acknowledge sends and keeps the ACK of a 2xx.
+func (m *Machine) acknowledge(l *leg, seq uint32, body []byte) {
+	d := l.dlg.Ack(seq)
+	d.Headers, d.ContentType, d.Body = []sip.Header{sip.NewHeader("User-Agent", m.cfg.Agent)}, ctype(""), body
+	req := d.Request()
+	l.ack, l.ackSeq = req, seq
+	m.do(Ack{req, l.flow})
+}
+
+// repeated answers a 2xx that came again with the same ACK.
+func (m *Machine) repeated(l *leg, resp *sip.Response) {
+	if l.ack == nil || !resp.IsSuccess() || resp.CSeq() == nil || resp.CSeq().SeqNo != l.ackSeq || resp.CSeq().MethodName != sip.INVITE {
+		return
+	}
+	m.do(Ack{l.ack, l.flow})
+}
+
+// acked handles the ACK of a 2xx that the box sent.
+func (m *Machine) acked(in Acked) {
+	l := m.leg(in.Leg)
+	if l == nil {
+		return
+	}
+	if l.stage == answered {
+		l.stage = confirmed
+		if l.byeDue {
+			m.bye(l, *m.end)
+			return
+		}
+		if m.winner != nil && m.winner.late && l.id == 0 {
+			m.lateAnswer(l, m.winner, in.Req)
+		}
+		return
+	}
+	if r := l.in; r != nil && r.answer != nil {
+		l.in = nil
+		m.lateRelayAnswer(l, r, in.Req)
+	}
+}
+
+// lateAnswer takes the caller's answer out of its ACK and carries it to the callee's ACK.
+func (m *Machine) lateAnswer(a, b *leg, ack *sip.Request) {
+	b.late = false
+	answer, err := session(ack)
+	if err == nil && answer == nil {
+		err = errNoAnswer
+	}
+	var body []byte
+	if err == nil {
+		body, err = m.joinLate(a, b, answer)
+	}
+	m.acknowledge(b, b.ackSeq, body)
+	if err != nil {
+		m.finish(End{ByCaller, 488, "the answer in the ACK cannot be used: " + err.Error()})
+	}
+}
+
+// joinLate completes an exchange in which b offered and a answered in its ACK.
+func (m *Machine) joinLate(a, b *leg, answer *sdp.Session) ([]byte, error) {
+	flow, err := a.local.Flow(a.mine, answer)
+	if err != nil {
+		return nil, err
+	}
+	mine, err := b.local.Answer(b.theirs, answer)
+	if err != nil {
+		return nil, err
+	}
+	bFlow, err := b.local.Flow(mine, b.theirs)
+	if err != nil {
+		return nil, err
+	}
+	a.theirs, b.mine = answer, mine
+	m.do(Media{a.id, flow}, Media{b.id, bFlow}, Bridge{a.id, b.id})
+	return mine.Bytes(), nil
+}
+
+// unacked ends a call whose 2xx was never acknowledged: the session can't be
+// there (RFC 3261 13.3.1.4).
+func (m *Machine) unacked(in Unacked) {
+	l := m.leg(in.Leg)
+	if l == nil || l.stage == gone || l.stage == leaving {
+		return
+	}
+	if l.stage == answered {
+		l.stage = confirmed
+		if l.byeDue {
+			m.bye(l, *m.end)
+			return
+		}
+	}
+	m.finish(End{Unknown, 408, "the answer was never acknowledged"})
+}

@@ -1,0 +1,37 @@
+package call
+
+import "time"
+
+// View is an immutable picture of a call for people and records.
+type View struct {
+	Token        string
+	State        State
+	Way          Way
+	Caller       Party
+	Dialled      string
+	Callee       string // extension or number that answered or rings
+	Born, Talked time.Time
+	End          *End
+	A, B         LegID // the legs that talk; B is 0 before an answer
+	ALine, BLine string
+}
+
+// View is what the call looks like now.
+func (m *Machine) View() View {
+	v := View{Token: m.cfg.Invite.Token, State: m.state, Way: m.plan.Way, Caller: m.cfg.Invite.Caller,
+		Dialled: m.cfg.Invite.Dialled, Born: m.born, Talked: m.talked, End: m.end, ALine: m.cfg.Invite.Caller.Line}
+	l := m.winner
+	if l == nil && len(m.legs) > 1 {
+		l = m.legs[len(m.legs)-1]
+	}
+	if l != nil {
+		v.Callee, v.BLine = l.target.Extension, l.target.Line
+		if v.Callee == "" {
+			v.Callee = l.target.URI.User
+		}
+		if m.winner != nil {
+			v.B = l.id
+		}
+	}
+	return v
+}
