@@ -1,0 +1,74 @@
+package location
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"linekeeper/sbc/sip"
+)
+
+// Binding is one contact of an extension. It is a value: what a look-up returns
+// may be kept.
+type Binding struct {
+	// Extension is the number the contact belongs to.
+	Extension string `json:"extension"`
+	// URI is the Contact as the phone sent it, without header parameters.
+	URI string `json:"uri"`
+	// Flow is where its requests come from, and go to.
+	Flow sip.Flow `json:"flow"`
+	// Instance is +sip.instance without brackets (RFC 5626 4.1), if any.
+	Instance string `json:"instance,omitempty"`
+	// RegID is reg-id (RFC 5626 4.2); 0: none.
+	RegID uint32 `json:"reg_id,omitempty"`
+	// PubGRUU and TempGRUU are the GRUUs given to it (RFC 5627), if any.
+	PubGRUU  string `json:"pub_gruu,omitempty"`
+	TempGRUU string `json:"temp_gruu,omitempty"`
+	// UserAgent is what the phone calls itself.
+	UserAgent string `json:"user_agent,omitempty"`
+	// CallID and CSeq order the registrations of one contact (RFC 3261 10.3 step 7).
+	CallID string `json:"call_id"`
+	CSeq   uint32 `json:"cseq"`
+	// Q is the preference, 0 to 1000 thousandths (RFC 3261 20.10).
+	Q uint16 `json:"q"`
+	// Since is when this contact first registered, Expires when it runs out.
+	Since   time.Time `json:"since"`
+	Expires time.Time `json:"expires"`
+}
+
+// same says whether b and c are registrations of one contact: the same instance
+// and reg-id where both name one (RFC 5626 6), else the same URI, else the same
+// flow without instances: a phone that re-registers from its old socket under a
+// new URI has replaced itself, while many lines of one server differ in URI and
+// extension.
+func (b *Binding) same(c *Binding) bool {
+	if b.Instance != "" && c.Instance != "" {
+		return b.Instance == c.Instance && b.RegID == c.RegID
+	}
+	if b.URI == c.URI {
+		return true
+	}
+	return b.Instance == "" && c.Instance == "" && b.place() == c.place()
+}
+
+// place is the flow without what changes when a phone reconnects.
+func (b *Binding) place() sip.Flow {
+	f := b.Flow
+	f.Conn = 0
+	return f
+}
+
+// overtakes says whether b was registered by the same or a later request of c's Call-ID.
+func (b *Binding) overtakes(c *Binding) bool {
+	return b.CallID == c.CallID && b.CSeq >= c.CSeq
+}
+
+// byPreference sorts highest q first, then the newest registration.
+func byPreference(all []Binding) {
+	slices.SortStableFunc(all, func(a, b Binding) int {
+		if a.Q != b.Q {
+			return cmp.Compare(b.Q, a.Q)
+		}
+		return b.Since.Compare(a.Since)
+	})
+}
