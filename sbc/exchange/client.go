@@ -213,7 +213,7 @@ func (c *Client) acknowledge(a act) {
 	if err := c.x.put(c.flow, ack); err != nil {
 		c.x.log.Debug("ack not sent", "remote", c.flow.Remote, "err", err)
 	}
-	if !a.over {
+	if !a.over && ack.Via().Host != "" {
 		c.ack = sip.Bytes(ack)
 	}
 }

@@ -212,12 +212,17 @@ func (x *Exchange) full(mayReserve bool) bool {
 
 func (x *Exchange) branch() string { return sip.MagicCookie + x.Token() }
 
-// newVia makes our Via; the wire fills in where it will have been sent from.
+// newVia makes our Via. On UDP the address is known; on a stream the wire fills
+// it in, since a listener's port belongs there.
 func (x *Exchange) newVia(flow sip.Flow, branch string) *sip.Via {
-	return &sip.Via{
+	v := &sip.Via{
 		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(string(flow.Transport)),
 		Params: sip.Params{{K: "branch", V: branch}, {K: "rport"}},
 	}
+	if flow.Transport == sip.UDP && flow.Local.IsValid() && !flow.Local.Addr().IsUnspecified() {
+		v.Host, v.Port = flow.Local.Addr().Unmap().String(), int(flow.Local.Port())
+	}
+	return v
 }
 
 // put sends m and counts a failure.
