@@ -31,7 +31,10 @@ func ParseURI(s string) (URI, error) {
 		return u, fmt.Errorf("%w %q", errURI, clip(s))
 	}
 	if !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips") {
-		return u, gosip.ParseUri(s, &u)
+		if err := gosip.ParseUri(s, &u); err != nil { // letters only, there
+			return URI{}, fmt.Errorf("%w: %q", errScheme, clip(scheme))
+		}
+		return u, nil
 	}
 	u.Scheme = strings.ToLower(scheme)
 	if i := strings.IndexByte(rest, '@'); i >= 0 {
