@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -28,6 +29,11 @@ var world = map[string]cloud.Script{ //nolint:gochecknoglobals // a table
 	"+4989105": {Does: cloud.Echoes},
 	"+4989106": {Does: cloud.Answers, Early: true, AnswerAfter: time.Hour, Tone: calledTone},
 	"+4989107": {Does: cloud.Answers, Tone: calledTone, HangupAfter: 200 * time.Millisecond},
+}
+
+func TestMain(m *testing.M) {
+	ua.Quiet()
+	os.Exit(m.Run())
 }
 
 func newCloud(t *testing.T, change func(*cloud.Config)) *cloud.Cloud {

@@ -78,6 +78,16 @@ func (c *Cloud) Registrations() []Registration {
 	return slices.Clone(c.records)
 }
 
+// WaitRecords waits until at least n REGISTERs are on record.
+func (c *Cloud) WaitRecords(ctx context.Context, n int) error {
+	have := 0
+	err := c.wait(ctx, func() bool { have = len(c.records); return have >= n })
+	if err != nil {
+		return fmt.Errorf("%d of %d registrations: %w", have, n, err)
+	}
+	return nil
+}
+
 // WaitRegistered waits until all the users, or all accounts if none is named, are registered.
 func (c *Cloud) WaitRegistered(ctx context.Context, users ...string) error {
 	if len(users) == 0 {

@@ -244,6 +244,10 @@ func (a *Agent) route(req *sip.Request, dest string) {
 	}
 }
 
+// Quiet silences sipgo's process-wide logger, which warns of its own bookkeeping. A
+// program calls it once, before it opens the first agent.
+func Quiet() { sip.SetDefaultLogger(slog.New(slog.DiscardHandler)) }
+
 // Token is a fresh random identifier for tags, branches and Call-IDs.
 func Token() string {
 	var b [10]byte

@@ -4,7 +4,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Gate is a switch in an agent's network path. While it is shut nothing passes, yet
@@ -158,6 +157,3 @@ func (l *gatedListener) reset() {
 		_ = c.Close() // nothing can be done about a socket that does not close
 	}
 }
-
-// handshakeTimeout bounds TLS negotiation and connecting.
-const handshakeTimeout = 10 * time.Second

@@ -33,8 +33,8 @@ func (s Suite) profile() (p srtp.ProtectionProfile, key, salt int, ok bool) {
 // replayWindow is RFC 3711 3.3.2's least window.
 const replayWindow = 64
 
-// context makes a cryptographic context for one direction.
-func (c *Crypto) context() (*srtp.Context, error) {
+// Context makes a cryptographic context for one direction, with replay protection.
+func (c *Crypto) Context() (*srtp.Context, error) {
 	p, key, salt, ok := c.Suite.profile()
 	if !ok || len(c.Key) != key+salt {
 		return nil, fmt.Errorf("crypto suite %q with %d octets of key", c.Suite, len(c.Key))

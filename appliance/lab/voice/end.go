@@ -210,7 +210,7 @@ func (e *End) applyLocked(deal Deal) error {
 	if !sameKey(e.deal.Out, deal.Out) {
 		e.enc = nil
 		if deal.Out != nil {
-			ctx, err := deal.Out.context()
+			ctx, err := deal.Out.Context()
 			if err != nil {
 				return err
 			}
@@ -220,7 +220,7 @@ func (e *End) applyLocked(deal Deal) error {
 	if !sameKey(e.deal.In, deal.In) {
 		e.dec = nil
 		if deal.In != nil {
-			ctx, err := deal.In.context()
+			ctx, err := deal.In.Context()
 			if err != nil {
 				return err
 			}
