@@ -1,0 +1,168 @@
+package sbc
+
+import (
+	"fmt"
+	"time"
+
+	"linekeeper/sbc/call"
+	"linekeeper/sbc/dialog"
+	"linekeeper/sbc/number"
+	"linekeeper/sbc/provider"
+	"linekeeper/sbc/sip"
+)
+
+// Online is the router while the cloud is there: internal calls stay inside or
+// go by way of the cloud as the profile wants, everything else leaves over the
+// caller's line.
+func (s *Switch) Online() call.Router { return online{s} }
+
+type online struct{ s *Switch }
+
+// Route follows the fixed order: emergency, barring, codes, inside, outside.
+func (r online) Route(inv call.Invite) call.Plan {
+	cfg := r.s.cfg.Load()
+	if inv.Caller.Line != "" {
+		return r.s.RingExtension(inv, cfg.byAccount[inv.Caller.Line].Extension)
+	}
+	d := cfg.Book.Dial(inv.Dialled)
+	caller := cfg.Extensions[inv.Caller.Extension]
+	switch d.Meaning {
+	case number.Emergency:
+		return r.s.Emergency(inv, d)
+	case number.Extension:
+		if cfg.Internal == provider.Cloud && !inv.Silent {
+			if t, err := r.s.lineTarget(inv, cfg, caller.Account, d); err == nil {
+				return call.Plan{Way: call.Cloud, Steps: []call.Step{{Targets: []call.Target{t}, Silent: cfg.CallTimeout}}}
+			}
+		}
+		return r.s.RingExtension(inv, d.Text)
+	case number.Code:
+		return r.outside(inv, cfg, caller, d)
+	case number.Blocked:
+		return Refuse(403, fmt.Sprintf("%s is blocked at this site", d.Text))
+	case number.Outside:
+		if !caller.Class.Covers(d.Class) {
+			return Refuse(403, fmt.Sprintf("extension %s may not dial %s numbers", caller.Number, d.Class))
+		}
+		return r.outside(inv, cfg, caller, d)
+	}
+	return Refuse(404, fmt.Sprintf("%q cannot be dialled here", inv.Dialled))
+}
+
+func (r online) outside(inv call.Invite, cfg *Config, caller Extension, d number.Dialled) call.Plan {
+	if caller.Account == "" {
+		return Refuse(403, fmt.Sprintf("extension %s has no cloud account", caller.Number))
+	}
+	t, err := r.s.lineTarget(inv, cfg, caller.Account, d)
+	if err != nil {
+		return unavailable(err)
+	}
+	return call.Plan{Way: call.Cloud, Steps: []call.Step{{Targets: []call.Target{t}, Silent: cfg.CallTimeout}}}
+}
+
+// Refuse is a plan that ends the call at once; why is for the log and the call's record.
+func Refuse(code int, why string) call.Plan {
+	return call.Plan{Way: call.Internal, Reject: &sip.Reject{Code: code, Phrase: sip.Phrase(code), Cause: fmt.Errorf("%s", why)}}
+}
+
+// unavailable refuses a call for which there is no way out.
+func unavailable(err error) call.Plan {
+	return call.Plan{Way: call.Cloud, Reject: &sip.Reject{Code: 503, Phrase: "Service Unavailable", After: retryOut, Cause: err}}
+}
+
+// RingExtension rings every contact of an extension together.
+func (s *Switch) RingExtension(inv call.Invite, ext string) call.Plan {
+	cfg := s.cfg.Load()
+	way := call.Internal
+	if inv.Caller.Line != "" {
+		way = call.Cloud
+	}
+	if _, known := cfg.Extensions[ext]; !known {
+		return Refuse(404, fmt.Sprintf("there is no extension %q", ext))
+	}
+	targets := s.phones(cfg, inv, ext)
+	if len(targets) == 0 {
+		p := Refuse(480, fmt.Sprintf("extension %s is not registered", ext))
+		p.Way = way
+		return p
+	}
+	return call.Plan{Way: way, Steps: []call.Step{{Targets: targets, Ring: cfg.Ring}}}
+}
+
+// phones are the targets of an extension's contacts.
+func (s *Switch) phones(cfg *Config, inv call.Invite, ext string) []call.Target {
+	var out []call.Target
+	for _, b := range s.location.Lookup(time.Now(), ext) {
+		uri, err := sip.ParseURI(b.URI)
+		if err != nil {
+			continue
+		}
+		flow := b.Flow
+		host := flow.Local.Addr().Unmap().String()
+		from := dialog.Address{Display: inv.Caller.Display, URI: sip.URI{Scheme: "sip", User: inv.Caller.Number, Host: host}}
+		if inv.Caller.Anonymous || inv.Caller.Number == "" {
+			from = dialog.Address{Display: "Anonymous", URI: sip.URI{Scheme: "sip", User: "anonymous", Host: "anonymous.invalid"}}
+		} else if inv.Caller.Line != "" {
+			if n := cfg.Book.Read(inv.Caller.Number, cfg.Profile.Accept); n != "" {
+				from.URI.User = cfg.Book.Show(n)
+			}
+		}
+		out = append(out, call.Target{
+			Name: "phone " + ext, Extension: ext, Flow: flow, URI: uri,
+			From: from, To: dialog.Address{URI: sip.URI{Scheme: "sip", User: ext, Host: host}},
+			Contact: contactURI(inv.Caller.Number, flow), Side: s.side(cfg, flow),
+		})
+	}
+	return out
+}
+
+// lineTarget is the way out over an account, with the identity that the
+// provider's profile wants.
+func (s *Switch) lineTarget(inv call.Invite, cfg *Config, account string, d number.Dialled) (call.Target, error) {
+	l, ok := cfg.byAccount[account]
+	if !ok {
+		return call.Target{}, fmt.Errorf("extension %s has no cloud account", inv.Caller.Extension)
+	}
+	flow, routes, ok := s.lines.way(account)
+	if !ok {
+		return call.Target{}, fmt.Errorf("line %s: %w", account, errNoTrunk)
+	}
+	caller := cfg.Extensions[inv.Caller.Extension]
+	shown := caller.Public
+	if shown == "" || d.Meaning == number.Emergency {
+		shown = cfg.MainNumber
+	}
+	domain := cfg.Trunk.Domain
+	user := l.Account
+	if cfg.Profile.Identity.From == provider.FromNumber && shown != "" {
+		user = cfg.Book.Format(shown, cfg.Profile.Write)
+	}
+	t := call.Target{
+		Name: "line " + account, Line: account, Flow: flow, Routes: routes,
+		URI:         sip.URI{Scheme: "sip", User: cfg.Book.Write(d, cfg.Profile.Write), Host: domain},
+		From:        dialog.Address{Display: caller.Name, URI: sip.URI{Scheme: "sip", User: user, Host: domain}},
+		Contact:     contactURI(l.Account, flow),
+		Credentials: &sip.Credentials{User: l.Auth, Password: l.Password},
+		Side:        s.side(cfg, flow),
+	}
+	t.To = dialog.Address{URI: t.URI}
+	t.Headers = identity(cfg, inv, shown, domain)
+	if inv.Caller.Anonymous && d.Meaning != number.Emergency {
+		t.From = dialog.Address{Display: "Anonymous", URI: sip.URI{Scheme: "sip", User: "anonymous", Host: "anonymous.invalid"}}
+	}
+	return t, nil
+}
+
+// identity are the headers by which the provider learns the number to show
+// (RFC 3325) and that it shall not be shown (RFC 3323).
+func identity(cfg *Config, inv call.Invite, shown number.E164, domain string) []sip.Header {
+	var hs []sip.Header
+	if shown != "" {
+		u := sip.URI{Scheme: "sip", User: cfg.Book.Format(shown, cfg.Profile.Write), Host: domain}
+		hs = append(hs, sip.NewHeader(string(cfg.Profile.Identity.Header), "<"+sip.URIText(&u)+">"))
+	}
+	if inv.Caller.Anonymous {
+		hs = append(hs, sip.NewHeader("Privacy", "id"))
+	}
+	return hs
+}

@@ -1,0 +1,123 @@
+package sbc
+
+import (
+	"net/netip"
+	"time"
+
+	"linekeeper/sbc/number"
+	"linekeeper/sbc/provider"
+
+	"linekeeper/sbc/sdp"
+	"linekeeper/sbc/sip"
+)
+
+// Config is one generation of the switchboard's settings. It is immutable; a
+// call keeps the generation that it was born with.
+type Config struct {
+	// Agent is the User-Agent and Server text.
+	Agent string
+	// Realm of the digest challenges toward phones.
+	Realm string
+	// Extensions by number.
+	Extensions map[string]Extension
+	// Lines are the cloud accounts.
+	Lines []Line
+	// Sides are the media policies by side name: "lan" and the trunk's zone.
+	Sides map[string]MediaSide
+	// MaxCalls bounds calls at a time; 0 means the built-in bound.
+	MaxCalls int
+	// MinExpires, MaxExpires bound what a phone's registration may last.
+	MinExpires, MaxExpires time.Duration
+	// Trunk says how the cloud is reached.
+	Trunk Trunk
+	// Book understands what is dialled.
+	Book *number.Book
+	// Profile is the provider's.
+	Profile provider.Profile
+	// Internal says where calls between extensions are signalled.
+	Internal provider.Internal
+	// CallTimeout is how long the cloud may give no sign before a call goes on inside.
+	CallTimeout time.Duration
+	// Ring bounds how long an extension rings.
+	Ring time.Duration
+	// MainNumber is shown where an extension has no public number.
+	MainNumber number.E164
+
+	byAccount map[string]Line
+}
+
+// prepare makes the look-up tables; Configure calls it.
+func (c *Config) prepare() {
+	c.byAccount = make(map[string]Line, len(c.Lines))
+	for _, l := range c.Lines {
+		c.byAccount[l.Account] = l
+	}
+}
+
+// Extension is a phone number of the site.
+type Extension struct {
+	Number, Name, Password string
+	// Public is the number shown outside; empty: the site's main number.
+	Public number.E164
+	// Class is what the extension may dial.
+	Class number.Class
+	// Account is the cloud account of its line; empty: none.
+	Account string
+}
+
+// Line is one cloud account to be kept registered.
+type Line struct {
+	Account, Auth, Password string
+	// Extension rings when the line is called.
+	Extension string
+}
+
+// MediaSide is the media policy of one side of the box.
+type MediaSide struct {
+	SRTP      sdp.Policy
+	Suites    []sdp.Suite
+	Codecs    []string
+	Low, High uint16
+	// Addr is the media address; invalid: the one that the signalling uses.
+	Addr netip.Addr
+}
+
+// Trunk is the way to the cloud PBX.
+type Trunk struct {
+	// Zone is the name of its sockets in the wire.
+	Zone string
+	// Domain is the registrar's domain, host of the AORs.
+	Domain string
+	// Expires is what is asked for, Spacing the pause between two lines' first
+	// registrations, Refresh the NAT keep-alive; zero values switch the latter two off.
+	Expires, Spacing, Refresh time.Duration
+	// Exclusive says that an account must be registered once only.
+	Exclusive bool
+}
+
+// Bounds of the switchboard.
+const (
+	// maxCalls bounds calls at a time where the site sets no bound of its own.
+	maxCalls = 2000
+	// retryOut is the Retry-After of a call for which there is no way out.
+	retryOut = 10 * time.Second
+	// maxWaysOut bounds the lines that one emergency call tries.
+	maxWaysOut = 3
+	// inboxDepth bounds what may wait for one call's owner.
+	inboxDepth = 64
+)
+
+// lanZone says whether a zone is the phones' side.
+func lanZone(zone string) bool { return zone == LAN }
+
+// LAN is the name of the phones' zone.
+const LAN = "lan"
+
+// uri builds a SIP URI of a user at a flow's local address.
+func contactURI(user string, flow sip.Flow) sip.URI {
+	u := sip.URI{Scheme: "sip", User: user, Host: flow.Local.Addr().Unmap().String(), Port: int(flow.Local.Port())}
+	if flow.Transport != sip.UDP {
+		u.UriParams.Add("transport", string(flow.Transport))
+	}
+	return u
+}

@@ -1,0 +1,10 @@
+// Package sbc is the switchboard: it admits what arrives, finds the owner of
+// each message, runs every call's machine with its own goroutine, keeps the
+// registrar for the site's phones and the lines toward the cloud. It asks a
+// call.Router where calls shall go and never knows whether that is the online
+// or the survival brain.
+//
+//	wire ─▶ exchange ─▶ Switch ─┬─▶ registrar ─▶ location
+//	                            ├─▶ owner of a call (call.Machine) ─▶ media
+//	                            └─▶ lines (line.Machine)
+package sbc

@@ -1,0 +1,51 @@
+package sbc
+
+import (
+	"time"
+
+	"linekeeper/sbc/call"
+)
+
+const (
+	// mediaWatch is how often running media is looked at.
+	mediaWatch = 250 * time.Millisecond
+	// mediaSilence without a packet from the cloud raises suspicion.
+	mediaSilence = time.Second
+	// maxSilence ends the suspicion: the probes have had their time.
+	maxSilence = 10 * time.Second
+)
+
+// watchMedia looks for external calls that no longer hear the cloud. Suspicion
+// only makes the probes faster, so a peer that saves packets in silence does no harm.
+func (s *Switch) watchMedia() {
+	s.mu.Lock()
+	owners := make([]*owner, 0, len(s.calls))
+	for _, o := range s.calls {
+		owners = append(owners, o)
+	}
+	s.mu.Unlock()
+	for _, o := range owners {
+		list := o.ports.Load()
+		if list == nil {
+			continue
+		}
+		for _, p := range *list {
+			if lanZone(p.side) || !p.sends {
+				continue
+			}
+			st := p.stream.Stats()
+			if st.In.Packets > 0 && st.Silence > mediaSilence && st.Silence < maxSilence {
+				s.evidence.MediaSilent(o.token)
+			}
+		}
+	}
+}
+
+// CallsUp counts calls by their way, for the metrics.
+func (s *Switch) CallsUp() map[call.Way]int {
+	out := map[call.Way]int{}
+	for _, v := range s.Calls() {
+		out[v.Way]++
+	}
+	return out
+}

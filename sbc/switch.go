@@ -1,0 +1,343 @@
+package sbc
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"linekeeper/sbc/call"
+	"linekeeper/sbc/exchange"
+	"linekeeper/sbc/location"
+	"linekeeper/sbc/media"
+	"linekeeper/sbc/sip"
+)
+
+// Flows finds the way to start something new toward a peer. It must not block.
+type Flows interface {
+	Flow(zone string, t sip.Transport, remote netip.AddrPort) (sip.Flow, error)
+}
+
+// Guard is told who behaves and who doesn't.
+type Guard interface {
+	// Punish counts a failure against a source address; enough of them ban it.
+	Punish(addr netip.Addr, reason string)
+}
+
+// Pinger keeps a NAT's mapping open by sending something tiny on a flow.
+type Pinger interface{ Ping(flow sip.Flow) }
+
+// Evidence is what calls and lines reveal about the way to the cloud. Its
+// methods must not block.
+type Evidence interface {
+	// Answered says that the cloud gave any answer to a request of this line.
+	Answered(line string)
+	// InviteSilent says that an INVITE over the line got no sign at all.
+	InviteSilent(line string)
+	// MediaSilent says that a running external call no longer hears the cloud.
+	MediaSilent(call string)
+	// Broken says that a connection toward the cloud broke.
+	Broken(err error)
+	// LineChanged says how a line stands.
+	LineChanged(LineView)
+}
+
+// Watch is told what happens to calls and phones, for people. Its methods must
+// not block.
+type Watch interface {
+	CallChanged(CallView)
+	CallEnded(CallView)
+	PhoneRegistered(ext string, flow sip.Flow, fresh bool)
+	PhoneGone(ext string)
+	Refused(reason string, flow sip.Flow, req *sip.Request)
+}
+
+// Deps are what the switchboard stands on; all are required.
+type Deps struct {
+	Log      *slog.Logger
+	Exchange *exchange.Exchange
+	Flows    Flows
+	Pings    Pinger
+	Media    *media.Engine
+	Location *location.Table
+	Guard    Guard
+	Evidence Evidence
+	Watch    Watch
+	// Brain gives the router that new calls ask: the online one or survival.
+	Brain func() call.Router
+	// Certificate tells a TLS failure over a certificate from other errors.
+	Certificate func(error) bool
+	// Survival is asked by a call whose cloud keeps silent.
+	Survival call.Router
+}
+
+// CallView is a call as the API and the records see it.
+type CallView struct {
+	call.View
+	Ended time.Time
+	Media *CallReport
+}
+
+// Switch is the switchboard.
+type Switch struct {
+	log         *slog.Logger
+	exchange    *exchange.Exchange
+	flows       Flows
+	pings       Pinger
+	media       *media.Engine
+	location    *location.Table
+	guard       Guard
+	evidence    Evidence
+	watch       Watch
+	brain       func() call.Router
+	survival    call.Router
+	certificate func(error) bool
+
+	cfg   atomic.Pointer[Config]
+	auth  atomic.Pointer[authority]
+	lines *lines
+
+	mu    sync.Mutex
+	calls map[string]*owner
+	// merged are the INVITEs being handled, against the same request coming in twice by different ways (RFC 3261 8.2.2.2).
+	merged map[string]string
+
+	life  context.Context // owners' lifetime; set by Run before traffic
+	wg    sync.WaitGroup
+	drain atomic.Bool
+	ready atomic.Bool
+	count counters
+}
+
+type counters struct {
+	replans atomic.Uint64
+}
+
+// New makes a switchboard. Configure must be called before Run.
+func New(d Deps) *Switch {
+	s := &Switch{
+		log: d.Log, exchange: d.Exchange, flows: d.Flows, pings: d.Pings, media: d.Media, location: d.Location, guard: d.Guard,
+		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, certificate: d.Certificate,
+		calls: make(map[string]*owner), merged: make(map[string]string),
+	}
+	s.lines = newLines(s)
+	return s
+}
+
+// Name is the room's name.
+func (s *Switch) Name() string { return "switchboard" }
+
+// Run serves until ctx ends. Calls that are still up then end without a word:
+// a restart must look like nothing to the cloud; Drain comes first where there is time.
+func (s *Switch) Run(ctx context.Context, ready func()) error {
+	if s.cfg.Load() == nil {
+		return errors.New("switchboard has no configuration")
+	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.life = life
+	s.exchange.Handle(s)
+	s.lines.start(life)
+	s.ready.Store(true)
+	ready()
+	tick := time.NewTicker(mediaWatch)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.ready.Store(false)
+			stop()
+			s.lines.wait()
+			s.wg.Wait()
+			return nil
+		case <-tick.C:
+			s.watchMedia()
+		}
+	}
+}
+
+// Configure makes c the settings of all calls to come.
+func (s *Switch) Configure(c *Config) {
+	c.prepare()
+	s.cfg.Store(c)
+	s.auth.Store(newAuthority(c.Realm))
+	s.lines.configure(c)
+}
+
+// Request dispatches one new server transaction. It runs on the wire's reader
+// and does not block.
+func (s *Switch) Request(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
+	if !s.ready.Load() {
+		s.unavailable(tx, req, time.Second)
+		return
+	}
+	if tag := sip.ToTag(req); tag != "" {
+		s.inDialog(tx, req, flow, tag)
+		return
+	}
+	if mf := req.MaxForwards(); mf != nil && mf.Val() == 0 && req.Method != sip.OPTIONS && req.Method != sip.REGISTER {
+		s.answer(tx, req, 483)
+		return
+	}
+	switch req.Method {
+	case sip.REGISTER:
+		s.register(tx, req, flow)
+	case sip.INVITE:
+		s.invite(tx, req, flow)
+	case sip.OPTIONS:
+		s.options(tx, req, flow)
+	case sip.SUBSCRIBE, sip.PUBLISH:
+		s.answer(tx, req, 489)
+	case sip.BYE, sip.INFO, sip.UPDATE, sip.PRACK, sip.NOTIFY:
+		s.answer(tx, req, 481)
+	default:
+		s.answer(tx, req, 405)
+	}
+}
+
+// Ack finds the call whose 2xx is acknowledged.
+func (s *Switch) Ack(req *sip.Request, _ sip.Flow) {
+	if o, leg := s.owner(sip.ToTag(req)); o != nil {
+		_ = o.post(call.Acked{Leg: leg, Req: req})
+	}
+}
+
+// Stray gives a 2xx that belongs to no transaction any more to its call, which
+// repeats the ACK.
+func (s *Switch) Stray(resp *sip.Response, flow sip.Flow) {
+	if o, leg := s.owner(sip.FromTag(resp)); o != nil {
+		_ = o.post(call.Answer{Leg: leg, Resp: resp, Flow: flow})
+	}
+}
+
+func (s *Switch) owner(tag string) (*owner, call.LegID) {
+	token, leg, ok := call.Owner(tag)
+	if !ok {
+		return nil, 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[token], leg
+}
+
+func (s *Switch) inDialog(tx *exchange.Server, req *sip.Request, flow sip.Flow, tag string) {
+	o, leg := s.owner(tag)
+	if o == nil {
+		s.answer(tx, req, 481)
+		return
+	}
+	if err := o.request(leg, tx, req, flow); err != nil {
+		s.unavailable(tx, req, time.Second)
+	}
+}
+
+// forget lets go of a call that is over.
+func (s *Switch) forget(o *owner) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.calls, o.token)
+	delete(s.merged, o.merge)
+}
+
+// answer gives a response that needs nothing but a code.
+func (s *Switch) answer(tx *exchange.Server, req *sip.Request, code int) {
+	resp := sip.Respond(req, code, "", s.random())
+	switch code {
+	case 405, 200:
+		resp.AppendHeader(sip.NewHeader("Allow", Allow))
+	case 489:
+		resp.AppendHeader(sip.NewHeader("Allow-Events", "none"))
+	}
+	resp.AppendHeader(sip.NewHeader("Server", s.cfg.Load().Agent))
+	tx.Respond(resp)
+}
+
+// Allow lists the methods that the switchboard takes.
+const Allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, MESSAGE"
+
+func (s *Switch) unavailable(tx *exchange.Server, req *sip.Request, after time.Duration) {
+	resp := sip.Respond(req, 503, "", s.random())
+	resp.AppendHeader(sip.RetryAfterHeader(after))
+	tx.Respond(resp)
+}
+
+func (s *Switch) options(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
+	if !lanZone(flow.Zone) && !s.lines.knows(flow.Remote.Addr()) {
+		s.watch.Refused("options from a stranger", flow, req)
+		s.guard.Punish(flow.Remote.Addr(), "options")
+		s.answer(tx, req, 403)
+		return
+	}
+	resp := sip.Respond(req, 200, "", s.random())
+	resp.AppendHeader(sip.NewHeader("Allow", Allow))
+	resp.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
+	resp.AppendHeader(sip.NewHeader("Supported", "timer"))
+	tx.Respond(resp)
+}
+
+// random is 80 bits of unguessable text, fit for tags and call tokens.
+func (s *Switch) random() string {
+	b := make([]byte, 10)
+	_, _ = rand.Read(b)
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b))
+}
+
+// Calls lists the calls that are up.
+func (s *Switch) Calls() []CallView {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]CallView, 0, len(s.calls))
+	for _, o := range s.calls {
+		if v := o.view.Load(); v != nil && v.End == nil {
+			out = append(out, *v)
+		}
+	}
+	return out
+}
+
+// Drain refuses new calls with 503 and waits until the last one has ended or
+// ctx does; every few seconds say is told how many remain.
+func (s *Switch) Drain(ctx context.Context, say func(left int)) {
+	s.drain.Store(true)
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		left := len(s.Calls())
+		if left == 0 {
+			return
+		}
+		if i%25 == 0 {
+			say(left)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Check proves that the call engine answers: the locks are free and owners can
+// be made. The watchdog asks it.
+func (s *Switch) Check(ctx context.Context) error {
+	done := make(chan struct{})
+	s.wg.Go(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		close(done)
+	})
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return errors.New("the call engine doesn't answer")
+	}
+	if !s.ready.Load() {
+		return errors.New("the switchboard isn't serving")
+	}
+	return nil
+}
