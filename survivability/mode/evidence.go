@@ -10,7 +10,7 @@ func (m *Machine) take(now time.Time, in Input) {
 	case Missed:
 		if m.knows(in.Target) {
 			m.missed(now, in.Target)
-			m.next(in.Target)
+			m.again(in.Target)
 		}
 	case Silent:
 		m.silent(now, in)
@@ -96,7 +96,9 @@ func (m *Machine) silent(now time.Time, in Silent) {
 	if in.Call {
 		m.targets[in.Target].calls = min(m.targets[in.Target].calls+1, silentCalls)
 	}
-	m.accuse(now)
+	if m.mode != Survival { // there it may be an echo of the dead path
+		m.accuse(now)
+	}
 }
 
 // accuse counts one miss against every target that has none, and probes at once.
@@ -174,6 +176,16 @@ func (m *Machine) probeAll(d time.Duration) {
 	for i := range m.targets {
 		m.do(ProbeAfter{i, d})
 	}
+}
+
+// again orders the probe after a missed one. Waiting for that took Fast
+// already, so under suspicion the next one follows at once.
+func (m *Machine) again(i int) {
+	if m.mode != Survival && m.suspect && !m.down(i) {
+		m.do(ProbeAfter{i, m.cfg.Fast / 10})
+		return
+	}
+	m.next(i)
 }
 
 // next orders the target's next probe.

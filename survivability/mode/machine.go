@@ -155,8 +155,10 @@ func (m *Machine) enter(now time.Time, mode Mode) {
 		m.rounds = 0
 		m.dwell = m.nextDwell(now)
 		for i := range m.targets {
-			m.targets[i].good = 0
+			m.targets[i].good, m.targets[i].calls = 0, 0
 		}
+		m.suspect = false
+		m.probeAll(m.cfg.Fast) // in place of what was ordered at another pace
 	case m.mode == Survival:
 		m.left = now
 	}
