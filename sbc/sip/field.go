@@ -116,10 +116,8 @@ func (h *head) field(line string) {
 		h.blame(400, "control characters in %s", clip(name))
 		return
 	}
-	k, ok := known[name]
-	if !ok {
-		k, ok = known[strings.ToLower(name)]
-	}
+	var room [32]byte
+	k, ok := known[string(appendLower(room[:0], name))]
 	if !ok {
 		h.msg.AppendHeader(gosip.NewHeader(name, value))
 		return
@@ -134,6 +132,17 @@ func (h *head) field(line string) {
 	if err := h.value(k.name, value); err != nil {
 		h.blame(400, "%s: %w", k.name, err)
 	}
+}
+
+func appendLower(b []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		b = append(b, c)
+	}
+	return b
 }
 
 // value reads the value of a known header field.
