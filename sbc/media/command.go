@@ -1,0 +1,164 @@
+package media
+
+import "linekeeper/sbc/sdp"
+
+// maxInbox bounds what may wait for a worker. Closing is never refused.
+const maxInbox = 1 << 16
+
+type verb uint8
+
+const (
+	doAdd verb = iota
+	doSet
+	doBridge
+	doUnbridge
+	doPlay
+	doLeave
+	doClose
+)
+
+// command is one thing asked of a worker.
+type command struct {
+	kind    verb
+	s, peer *Stream
+	flow    *sdp.Flow
+	in, out *protection
+	source  Source
+	done    chan struct{}
+}
+
+// post puts a command into the inbox; false once the worker has ended or its
+// inbox is full.
+func (w *worker) post(c command) bool {
+	w.mu.Lock()
+	refused := w.ended || len(w.inbox) >= maxInbox && c.kind != doClose && c.kind != doLeave
+	first := len(w.inbox) == 0
+	if !refused {
+		w.inbox = append(w.inbox, c)
+	}
+	w.mu.Unlock()
+	if first && !refused {
+		w.wake()
+	}
+	return !refused
+}
+
+// commands carries out what was asked so far, in order.
+func (w *worker) commands() {
+	w.mu.Lock()
+	list := w.inbox
+	w.inbox = w.spare[:0]
+	w.mu.Unlock()
+	for i := range list {
+		w.perform(&list[i])
+		list[i] = command{}
+	}
+	w.spare = list[:0]
+}
+
+func (w *worker) perform(c *command) {
+	switch c.kind {
+	case doAdd:
+		w.add(c.s)
+	case doSet:
+		w.set(c)
+	case doBridge:
+		w.bridge(c.s, c.peer)
+	case doUnbridge:
+		w.unbridge(c.s)
+	case doPlay:
+		w.play(c.s, c.source)
+	case doLeave:
+		w.remove(c.s)
+		close(c.done)
+	case doClose:
+		w.remove(c.s)
+		c.s.release()
+	}
+}
+
+// set puts a flow into force.
+func (w *worker) set(c *command) {
+	s, l := c.s, &c.s.live
+	if l.in != c.in {
+		l.old, l.oldTill = l.in, w.now+int64(oldKeyTime)
+	}
+	moved := l.flow.Remote != c.flow.Remote || l.flow.RemoteRTCP != c.flow.RemoteRTCP || l.flow.Mux != c.flow.Mux
+	l.latch.set(c.flow.Remote, moved || l.in != c.in)
+	l.control.set(c.flow.RemoteRTCP, moved || l.in != c.in)
+	l.flow, l.in, l.out = *c.flow, c.in, c.out
+	l.clock = 8000
+	if len(l.flow.Formats) > 0 {
+		l.clock = l.flow.Formats[0].Clock
+	}
+	w.tabulate(s)
+	if l.player != nil {
+		l.player.choose(l.flow.Formats)
+	}
+}
+
+// bridge joins two streams of this worker.
+func (w *worker) bridge(a, b *Stream) {
+	if a.live.peer == b {
+		return
+	}
+	w.unbridge(a)
+	w.unbridge(b)
+	a.live.peer, b.live.peer = b, a
+	w.feeds++
+	a.live.rewrite.pending, b.live.rewrite.pending = true, true
+	w.tabulate(a)
+}
+
+func (w *worker) unbridge(s *Stream) {
+	if p := s.live.peer; p != nil {
+		s.live.peer, p.live.peer = nil, nil
+	}
+}
+
+// tabulate makes the payload tables between a stream and its peer.
+func (w *worker) tabulate(s *Stream) {
+	if p := s.live.peer; p != nil {
+		s.live.table = payloads(s.live.flow.Formats, p.live.flow.Formats)
+		p.live.table = payloads(p.live.flow.Formats, s.live.flow.Formats)
+	}
+}
+
+// noPayload marks a number that means nothing to the other side.
+const noPayload = 0xff
+
+// payloads maps the numbers that arrive from one side to those that the other
+// wants. A peer that sends with its own number instead of ours is understood
+// where that number is free. Sides without formats pass everything.
+func payloads(from, to []sdp.FlowFormat) [128]uint8 {
+	var t [128]uint8
+	for i := range t {
+		t[i] = noPayload
+		if len(from) == 0 || len(to) == 0 {
+			t[i] = uint8(i)
+		}
+	}
+	if len(from) == 0 || len(to) == 0 {
+		return t
+	}
+	other := func(f sdp.FlowFormat) (uint8, bool) {
+		best, ok := uint8(0), false
+		for _, g := range to {
+			if g.Same(f.Format) && (!ok || g.Params == f.Params) {
+				best, ok = g.Out&0x7f, true
+			}
+		}
+		return best, ok
+	}
+	for _, f := range from {
+		if n, ok := other(f); ok {
+			t[f.Number&0x7f] = n
+		}
+	}
+	for _, f := range from {
+		if n, ok := other(f); ok && t[f.Out&0x7f] == noPayload {
+			t[f.Out&0x7f] = n
+		}
+	}
+	return t
+}

@@ -1,0 +1,169 @@
+package media
+
+import (
+	"time"
+
+	"linekeeper/sbc/rtp"
+)
+
+// oldKeyTime is how long packets under the key before the last Set are still
+// understood: they were under way.
+const oldKeyTime = 2 * time.Second
+
+func isRTCP(b []byte) bool { return rtp.IsRTCP(b) }
+
+// arrivedRTP takes one datagram of the RTP port through all steps.
+func (w *worker) arrivedRTP(s *Stream, b []byte) {
+	h, ok := rtp.Parse(b)
+	if !ok {
+		s.drop(Malformed)
+		return
+	}
+	l := &s.live
+	from := w.from.addrPort()
+	standing := l.latch.judge(from)
+	if standing == foreign || standing == candidate && l.in == nil && !l.latch.fits(from) {
+		s.drop(Foreign)
+		return
+	}
+	if l.in != nil {
+		if b, ok = w.unprotect(s, b, h.Len); !ok {
+			return
+		}
+	}
+	if standing == candidate {
+		l.latch.hold(from)
+	}
+	verdict := l.track.Packet(h, uint32(w.now/1000*int64(l.clock)/1e6))
+	s.received(len(b) - h.Len)
+	switch verdict {
+	case rtp.Double:
+		s.drop(Replayed)
+		return
+	case rtp.Suspect:
+		s.drop(Disorder)
+		return
+	}
+	w.forward(s, b, h, verdict == rtp.Fresh)
+}
+
+// unprotect decrypts under the present key, or the one before while its
+// packets may be under way.
+func (w *worker) unprotect(s *Stream, b []byte, header int) ([]byte, bool) {
+	l := &s.live
+	if l.old != nil && w.now > l.oldTill {
+		l.old = nil
+	}
+	if l.old == nil {
+		out, err := l.in.unprotectRTP(b, header)
+		s.refused(err)
+		return out, err == nil
+	}
+	n := copy(w.copied[:], b) // an AEAD wipes what it could not open
+	out, err := l.in.unprotectRTP(b, header)
+	if err == errAuth {
+		out, err = l.old.unprotectRTP(w.copied[:n], header)
+	}
+	s.refused(err)
+	return out, err == nil
+}
+
+// forward gives a clear packet to the peer.
+func (w *worker) forward(s *Stream, b []byte, h rtp.Header, fresh bool) {
+	p := s.live.peer
+	if p == nil {
+		s.drop(Unbridged)
+		return
+	}
+	to := &p.live
+	switch {
+	case !to.flow.Send || to.latch.dest.len == 0:
+		s.drop(Held)
+		return
+	case to.player != nil:
+		s.drop(Replaced)
+		return
+	}
+	number := s.live.table[h.Payload]
+	if number == noPayload {
+		s.drop(Payload)
+		return
+	}
+	size := len(b) - h.Len
+	h.Payload = number
+	if !to.rewrite.next(&h, fresh, w.now, s.live.clock) {
+		s.drop(Disorder)
+		return
+	}
+	h.Rewrite(b)
+	if w.transmit(p, b, h.Len, size) {
+		s.relayed()
+	} else {
+		s.drop(Unsent)
+	}
+}
+
+// transmit protects a packet and sends it to the peer of s.
+func (w *worker) transmit(s *Stream, b []byte, header, size int) bool {
+	if s.live.out != nil {
+		if b = s.live.out.protectRTP(b, header); b == nil {
+			return false
+		}
+	}
+	if !send(s.pair.rtp, b, &s.live.latch.dest) {
+		return false
+	}
+	s.count.sent.Add(1)
+	s.count.sentOctets.Add(uint64(size))
+	return true
+}
+
+// rewriter keeps SSRC, sequence and timestamps of one outgoing direction
+// continuous whoever feeds it.
+type rewriter struct {
+	ssrc    uint32
+	seq     uint16 // highest sent, or the random start
+	ts      uint32 // of that packet
+	at      int64  // when it was sent
+	pending bool   // the feeder changed
+	begun   bool
+	from    uint32 // SSRC that feeds now
+	before  uint32 // SSRC that fed before
+	changed int64
+	seqOff  uint16
+	tsOff   uint32
+}
+
+// stragglerTime is how long packets of the SSRC before are recognised as late.
+const stragglerTime = int64(time.Second)
+
+// next writes the outgoing identity into h. It is false for a straggler of the
+// source before.
+func (r *rewriter) next(h *rtp.Header, fresh bool, now int64, clock uint32) bool {
+	if !r.begun || r.pending || fresh || h.SSRC != r.from {
+		if r.begun && !r.pending && h.SSRC != r.from && h.SSRC == r.before && now-r.changed < stragglerTime {
+			return false
+		}
+		r.splice(h, now, clock)
+	}
+	h.SSRC, h.Sequence, h.Timestamp = r.ssrc, h.Sequence+r.seqOff, h.Timestamp+r.tsOff
+	if int16(h.Sequence-r.seq) > 0 {
+		r.seq, r.ts, r.at = h.Sequence, h.Timestamp, now
+	}
+	return true
+}
+
+// splice lets a new source go on where the last one ended: the next sequence
+// number, the timestamp later by the time that passed, at least one frame, and
+// the marker as at the start of a talk spurt (RFC 3550 5.1).
+func (r *rewriter) splice(h *rtp.Header, now int64, clock uint32) {
+	frame := clock / 50
+	step := frame
+	if r.begun {
+		step = max(frame, uint32((now-r.at)/1000*int64(clock)/1e6))
+	}
+	r.seqOff, r.tsOff = r.seq+1-h.Sequence, r.ts+step-h.Timestamp
+	r.before, r.from, r.changed = r.from, h.SSRC, now
+	r.begun, r.pending = true, false
+	h.Marker = true
+}
