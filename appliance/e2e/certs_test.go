@@ -98,3 +98,12 @@ func readFile(t *testing.T, name string) string {
 	}
 	return string(text)
 }
+
+// slurp is a file's text, or "" while there is none.
+func slurp(name string) string {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}

@@ -190,3 +190,18 @@ func tail(s string, n int) string {
 	}
 	return "…" + s[len(s)-n:]
 }
+
+// setTOS marks what a socket sends.
+func setTOS(conn syscall.Conn, tos int) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		failed = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_TOS, tos)
+	}); err != nil {
+		return err
+	}
+	return failed
+}

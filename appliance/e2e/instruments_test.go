@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"linekeeper/appliance/lab/tone"
+)
+
+// TestWitnessSeesMarksLossAndPlainSpeech proves the capture: a stream that we
+// send ourselves, marked, with a packet left out, and speech in the clear.
+func TestWitnessSeesMarksLossAndPlainSpeech(t *testing.T) {
+	town := newTown(t, 1)
+	capture := town.Box.Capture(t, "lan0")
+	phone := town.Phones[0]
+	phone.Inside(t, func() error {
+		conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: phone.addr.AsSlice()}, &net.UDPAddr{IP: net.ParseIP(boxLAN), Port: 20000})
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if err := setTOS(conn, 46<<2); err != nil {
+			return err
+		}
+		_, _ = conn.Write([]byte{0}) // asks for the box's hardware address; a burst would overrun that
+		pass(100 * time.Millisecond)
+		voice := tone.NewGenerator(hzNear, tone.DefaultLevel)
+		for seq := range uint16(100) {
+			packet := make([]byte, rtpHeader+tone.Frame)
+			packet[0], packet[1] = 0x80, byte(tone.A)
+			binary.BigEndian.PutUint16(packet[2:], seq+65500) // runs over the end of the numbers
+			voice.Read(tone.A, packet[rtpHeader:])
+			if seq == 50 {
+				continue
+			}
+			// Nobody listens there: an ICMP error may come back, and is not ours to mind.
+			_, _ = conn.Write(packet)
+		}
+		return nil
+	})
+	heard := rtpBetween(capture.Packets(t), phone.addr.String(), boxLAN)
+	if len(heard) != 99 || lost(heard) != 1 {
+		t.Errorf("%d packets, %d lost; want 99 and 1", len(heard), lost(heard))
+	}
+	if sounds(heard, hzNear) < time.Second || sounds(heard, hzFar) != 0 {
+		t.Errorf("the tone was heard for %v, another for %v", sounds(heard, hzNear), sounds(heard, hzFar))
+	}
+	for _, p := range heard {
+		if p.DSCP != 46 || p.From.Addr() != phone.addr || p.To != netip.MustParseAddrPort(boxLAN+":20000") {
+			t.Fatalf("packet %v → %v with DSCP %d", p.From, p.To, p.DSCP)
+		}
+	}
+}
+
+// TestSIPpSpeaksWithoutTheBox proves the scenarios: registration with digest,
+// a call with authentication that is answered, and the simple cloud.
+func TestSIPpSpeaksWithoutTheBox(t *testing.T) {
+	town := newTown(t, 1)
+	pbx := pbxAddr + ":5060"
+	town.Kamailio(t, newAuthority(t),
+		Subscriber{Account: "22", Password: "phone-secret-22", Number: "498912345622"},
+		Subscriber{Account: "23", Password: "phone-secret-23", Number: "498912345623"})
+	registerAll(t, town.Cloud, 2, sippAddr+":5070", pbx)
+	callee := town.Cloud.SIPp(t, "answers", sippAddr+":5070", "-m", "1")
+	caller := town.Cloud.SIPp(t, "phone_calls", farAddr+":5071", pbx,
+		"-m", "1", "-s", "089123456"+"22", "-au", "23", "-ap", "phone-secret-23", "-key", "caller", "23", "-mp", "6100")
+	caller.Succeeds(t, 15*time.Second)
+	callee.Succeeds(t, 5*time.Second)
+
+	town.Cloud.SIPp(t, "cloud", sippAddr+":5080")
+	phone := town.Cloud.Baresip(t, Account{User: "22", Password: "-", Registrar: sippAddr + ":5080", Transport: "udp", Hz: hzNear, Addr: farAddr})
+	phone.Dial(t, "089777001")
+	phone.Await(t, "CALL_ESTABLISHED", 5*time.Second)
+	hears(t, phone.Listen(t), hzNear) // itself, from the echo
+	phone.Hangup(t)
+	phone.Await(t, "CALL_CLOSED", 5*time.Second)
+
+	callee = town.Cloud.SIPp(t, "answers", sippAddr+":5070", "-m", "1", "-mp", "6200")
+	caller = town.Cloud.SIPp(t, "cloud_calls", pbxAddr+":5090", sippAddr+":5070", "-m", "1", "-s", "22", "-key", "caller", "far", "-mp", "6300")
+	caller.Succeeds(t, 15*time.Second)
+	callee.Succeeds(t, 5*time.Second)
+}
