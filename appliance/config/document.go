@@ -77,7 +77,7 @@ func RedactDocument(document []byte) ([]byte, error) {
 	if len(doc.Content) == 0 {
 		return nil, nil
 	}
-	redact(doc.Content[0], secretKeys())
+	redact(&doc, secretKeys())
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
@@ -111,6 +111,7 @@ func redact(n *yaml.Node, keys map[string]bool) {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			v := n.Content[i+1]
+			redact(n.Content[i], keys) // its comments
 			if !keys[n.Content[i].Value] {
 				redact(v, keys)
 				continue
@@ -119,7 +120,7 @@ func redact(n *yaml.Node, keys map[string]bool) {
 				*v = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: Placeholder}
 			}
 		}
-	case yaml.SequenceNode:
+	case yaml.DocumentNode, yaml.SequenceNode:
 		for _, c := range n.Content {
 			redact(c, keys)
 		}

@@ -35,7 +35,7 @@ var (
 	reOutside   = regexp.MustCompile(`^[0-9]{1,3}$`)
 	reArea      = regexp.MustCompile(`^[1-9][0-9]{0,4}$`)
 	reWord      = regexp.MustCompile(`^[\pL\pN][\pL\pN ._-]{0,63}$`)
-	reAccount   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9@+._%~!*'()-]{0,127}$`)
+	reAccount   = regexp.MustCompile(`^[A-Za-z0-9+_][A-Za-z0-9@+._%~!*'()-]{0,127}$`)
 	rePIN       = regexp.MustCompile(`^[0-9]{4,10}$`)
 	reEmail     = regexp.MustCompile(`^[^@\s<>,;"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$`)
 	reInterface = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_.-]{0,14}$`)

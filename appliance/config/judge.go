@@ -237,52 +237,62 @@ func nearExtension(s *Site, num string) string {
 	return ""
 }
 
-// judgeLoops finds calls that would be sent in a circle.
+// judgeLoops finds calls that would be sent in a circle. Each circle is said
+// once, at its first member.
 func (r *reader) judgeLoops(s *Site, always, any map[string][]string) {
-	for i, e := range s.Extensions {
-		path := at("extensions", i, "forward")
-		if way := circle(e.Number, always); way != "" {
+	sure, maybe := circles(always), circles(any)
+	check := func(num, path string) {
+		if way := sure[num]; way != "" {
 			r.wrong(path, "end it at a phone that rings", "calls are sent in a circle: %s", way)
-		} else if way := circle(e.Number, any); way != "" {
+		} else if way := maybe[num]; way != "" {
 			r.warn(path, "the box ends such a call at the first repetition", "calls can be sent in a circle: %s", way)
 		}
 	}
+	for i, e := range s.Extensions {
+		check(e.Number, at("extensions", i, "forward"))
+	}
 	for i, g := range s.Groups {
-		if way := circle(g.Number, always); way != "" {
-			r.wrong(at("groups", i, "then"), "end it at a phone", "calls are sent in a circle: %s", way)
-		}
+		check(g.Number, at("groups", i, "then"))
 	}
 }
 
-// circle is the way from a number back to itself, "" if there is none. Each
-// number is visited once, so it ends.
-func circle(from string, next map[string][]string) string {
-	if from == "" {
-		return ""
-	}
-	came := map[string]string{}
-	queue := slices.Clone(next[from])
-	for _, n := range queue {
-		came[n] = from
-	}
-	for len(queue) > 0 {
-		n := queue[0]
-		queue = queue[1:]
-		if n == from {
-			way := from
-			for at := came[n]; at != from; at = came[at] {
-				way = at + " → " + way
-			}
-			return from + " → " + way
-		}
+// circles finds the ways that lead back to where they began, at least one in
+// each part of the graph that has any. Every number is visited once.
+func circles(next map[string][]string) map[string]string {
+	found, state := map[string]string{}, map[string]int{}
+	const on, done = 1, 2
+	var way []string
+	var visit func(n string)
+	visit = func(n string) {
+		state[n] = on
+		way = append(way, n)
 		for _, m := range next[n] {
-			if _, been := came[m]; !been {
-				came[m] = n
-				queue = append(queue, m)
+			switch state[m] {
+			case on:
+				found[m] = circle(way[slices.Index(way, m):])
+			case done:
+			default:
+				visit(m)
 			}
 		}
+		way = way[:len(way)-1]
+		state[n] = done
 	}
-	return ""
+	for _, n := range sortedKeys(next) {
+		if state[n] == 0 && n != "" {
+			visit(n)
+		}
+	}
+	return found
+}
+
+// circle writes a way back to its beginning; a long one only in part.
+func circle(way []string) string {
+	const most = 8
+	if len(way) > most {
+		way = append(slices.Clone(way[:most]), "…")
+	}
+	return strings.Join(append(slices.Clone(way), way[0]), " → ")
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -18,7 +18,7 @@ func (r *reader) judgePasswords(s *Site) {
 		path := at("extensions", i, "password")
 		pass := e.Password.Reveal()
 		switch {
-		case r.failedAt(path):
+		case e.Number == "" || r.failedAt(path):
 		case pass == "":
 			r.warn(path, "add password:", "without a password no phone can register as %s", e.Number)
 		case weakness(pass, e) != "":
