@@ -63,11 +63,11 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 		WriteTimeout: s.limits.write, IdleTimeout: s.limits.idle,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ConnContext: func(c context.Context, conn net.Conn) context.Context {
-			return context.WithValue(WithActor(c, peer(conn)), drainKey{}, ctx)
+			return context.WithValue(WithActor(c, conn.RemoteAddr().String()), drainKey{}, ctx)
 		},
 	}
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(netutil.LimitListener(l, maxConns)) }()
+	go func() { done <- srv.Serve(netutil.LimitListener(namedListener{l}, maxConns)) }()
 	ready()
 	select {
 	case err := <-done:

@@ -47,7 +47,7 @@ func claimLocked(path string) (*net.UnixListener, func(), error) {
 	}
 	defer os.RemoveAll(dir)
 	fresh := filepath.Join(dir, "s")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	l, err := listenIn(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
@@ -63,6 +63,19 @@ func claimLocked(path string) (*net.UnixListener, func(), error) {
 			os.Remove(path)
 		}
 	}, nil
+}
+
+// listenIn listens on the socket "s" in dir. It goes by the folder's file
+// descriptor, since a socket's path may have 107 octets only (unix(7)) and the
+// one asked for may use them all.
+func listenIn(dir string) (*net.UnixListener, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	name := fmt.Sprintf("/proc/self/fd/%d/s", d.Fd())
+	return net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
 }
 
 // place gives the fresh socket its mode and then its name.
@@ -118,20 +131,47 @@ func lockFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-// peer names who is at the other end of a unix connection.
-func peer(c net.Conn) string {
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return ""
+// namedListener gives its connections the name of whoever is at the other end
+// as their remote address, where it survives every wrapping.
+type namedListener struct{ *net.UnixListener }
+
+// Accept implements net.Listener.
+func (l namedListener) Accept() (net.Conn, error) {
+	c, err := l.AcceptUnix()
+	if err != nil {
+		return nil, err
 	}
-	raw, err := u.SyscallConn()
+	return namedConn{c, peer(c)}, nil
+}
+
+type namedConn struct {
+	*net.UnixConn
+	who peerName
+}
+
+// RemoteAddr implements net.Conn.
+func (c namedConn) RemoteAddr() net.Addr { return c.who }
+
+// peerName is who is at the other end of a unix connection: "root",
+// "uid 1000", or empty if the kernel does not say.
+type peerName string
+
+// Network implements net.Addr.
+func (peerName) Network() string { return "unix" }
+
+// String implements net.Addr.
+func (p peerName) String() string { return string(p) }
+
+// peer asks the kernel who is at the other end (SO_PEERCRED, unix(7)).
+func peer(c *net.UnixConn) peerName {
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return ""
 	}
-	name := ""
+	name := peerName("")
 	err = raw.Control(func(fd uintptr) {
 		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			name = "uid " + strconv.FormatUint(uint64(cred.Uid), 10)
+			name = peerName("uid " + strconv.FormatUint(uint64(cred.Uid), 10))
 			if cred.Uid == 0 {
 				name = "root"
 			}

@@ -13,11 +13,11 @@ type Readiness struct {
 	// Score runs from 0 (nothing would work) to 100 (nobody would notice).
 	Score int `json:"score" minimum:"0" maximum:"100" doc:"100: nobody would notice that the line dropped"`
 	// Findings are the reasons for a score below 100, the heaviest first.
-	Findings []Finding `json:"findings" doc:"why the score is below 100, heaviest first"`
+	Findings []Weakness `json:"findings" doc:"why the score is below 100, heaviest first"`
 }
 
-// Finding is one weakness and what it costs.
-type Finding struct {
+// Weakness is one finding on the readiness: what is weak and what it costs.
+type Weakness struct {
 	Code     string   `json:"code" doc:"stable name of the finding" example:"extension-not-registered"`
 	Severity Severity `json:"severity" enum:"info,warning,critical" doc:"how bad it is"`
 	Points   int      `json:"points" doc:"what it takes off the score"`
@@ -82,7 +82,7 @@ const (
 
 // Assess returns the readiness of a site. It looks at nothing but f.
 func Assess(f Facts) Readiness {
-	var all []Finding
+	var all []Weakness
 	all = append(all, assessMode(f.Mode)...)
 	all = append(all, assessExtensions(f.Extensions)...)
 	all = append(all, assessLines(f.Lines)...)
@@ -90,32 +90,32 @@ func Assess(f Facts) Readiness {
 	for _, c := range f.Certificates {
 		all = append(all, assessCertificate(f.Now, c)...)
 	}
-	slices.SortStableFunc(all, func(a, b Finding) int { return cmp.Compare(b.Points, a.Points) })
+	slices.SortStableFunc(all, func(a, b Weakness) int { return cmp.Compare(b.Points, a.Points) })
 	score := 100
 	for _, x := range all {
 		score -= x.Points
 	}
 	if all == nil {
-		all = []Finding{} // a list in JSON, never null
+		all = []Weakness{} // a list in JSON, never null
 	}
 	return Readiness{Score: max(score, 0), Findings: all}
 }
 
-func assessMode(mode string) []Finding {
+func assessMode(mode string) []Weakness {
 	switch mode {
 	case "survival":
-		return []Finding{{"mode-survival", Critical, pointsSurvival, Text{
+		return []Weakness{{"mode-survival", Critical, pointsSurvival, Text{
 			"Die Verbindung zur Cloud fehlt bereits.", "The connection to the cloud is gone already."}}}
 	case "degraded", "recovering":
-		return []Finding{{"mode-" + mode, Warning, pointsDegraded, Text{
+		return []Weakness{{"mode-" + mode, Warning, pointsDegraded, Text{
 			"Die Verbindung zur Cloud ist nicht in Ordnung.", "The connection to the cloud is not in order."}}}
 	}
 	return nil
 }
 
-func assessExtensions(all []ExtensionFact) []Finding {
+func assessExtensions(all []ExtensionFact) []Weakness {
 	if len(all) == 0 {
-		return []Finding{{"no-extensions", Critical, pointsExtensions, Text{
+		return []Weakness{{"no-extensions", Critical, pointsExtensions, Text{
 			"Keine Nebenstelle eingerichtet.", "No extension is configured."}}}
 	}
 	var gone, never []string
@@ -128,21 +128,21 @@ func assessExtensions(all []ExtensionFact) []Finding {
 			never = append(never, e.Number)
 		}
 	}
-	var out []Finding
+	var out []Weakness
 	if len(never) > 0 {
-		out = append(out, Finding{"extension-never-seen", Warning, share(pointsExtensions, len(never), len(all)), Text{
+		out = append(out, Weakness{"extension-never-seen", Warning, share(pointsExtensions, len(never), len(all)), Text{
 			"Noch nie angemeldet: " + names(never, "und %d weitere") + ". Telefon einrichten.",
 			"Never registered: " + names(never, "and %d more") + ". Set up the phone."}})
 	}
 	if len(gone) > 0 {
-		out = append(out, Finding{"extension-not-registered", Warning, share(pointsExtensions, len(gone), len(all)), Text{
+		out = append(out, Weakness{"extension-not-registered", Warning, share(pointsExtensions, len(gone), len(all)), Text{
 			"Zur Zeit nicht angemeldet: " + names(gone, "und %d weitere") + ".",
 			"Not registered now: " + names(gone, "and %d more") + "."}})
 	}
 	return out
 }
 
-func assessLines(all []LineFact) []Finding {
+func assessLines(all []LineFact) []Weakness {
 	var out []string
 	for _, l := range all {
 		if !l.Registered {
@@ -152,19 +152,19 @@ func assessLines(all []LineFact) []Finding {
 	if len(out) == 0 {
 		return nil
 	}
-	return []Finding{{"line-not-registered", Warning, share(pointsLines, len(out), len(all)), Text{
+	return []Weakness{{"line-not-registered", Warning, share(pointsLines, len(out), len(all)), Text{
 		"Leitungen nicht angemeldet: " + names(out, "und %d weitere") + ".",
 		"Lines not registered: " + names(out, "and %d more") + "."}}}
 }
 
-func assessEmergency(w WayOut) []Finding {
+func assessEmergency(w WayOut) []Weakness {
 	switch w {
 	case NoWayOut:
-		return []Finding{{"emergency-no-way-out", Critical, pointsNoWayOut, Text{
+		return []Weakness{{"emergency-no-way-out", Critical, pointsNoWayOut, Text{
 			"Ohne Cloud gehen keine Notrufe hinaus: Gateway mit use: [emergency] einrichten.",
 			"Without the cloud no emergency call gets out: add a gateway with use: [emergency]."}}}
 	case UnprovenWayOut:
-		return []Finding{{"emergency-way-out-unproven", Warning, pointsUnproven, Text{
+		return []Weakness{{"emergency-way-out-unproven", Warning, pointsUnproven, Text{
 			"Das Gateway für Notrufe hat die letzte Prüfung nicht bestanden.",
 			"The gateway for emergency calls did not pass its last check."}}}
 	case ProvenWayOut:
@@ -172,7 +172,7 @@ func assessEmergency(w WayOut) []Finding {
 	return nil
 }
 
-func assessCertificate(now time.Time, c CertificateFact) []Finding {
+func assessCertificate(now time.Time, c CertificateFact) []Weakness {
 	left := c.Expires.Sub(now)
 	days := int(left / day)
 	soon := Text{
@@ -181,12 +181,12 @@ func assessCertificate(now time.Time, c CertificateFact) []Finding {
 	}
 	switch {
 	case left <= 0:
-		return []Finding{{"certificate-expired", Critical, pointsCertExpired, Text{
+		return []Weakness{{"certificate-expired", Critical, pointsCertExpired, Text{
 			fmt.Sprintf("Zertifikat %s ist abgelaufen.", c.Name), fmt.Sprintf("Certificate %s has expired.", c.Name)}}}
 	case left < 7*day:
-		return []Finding{{"certificate-expiring", Critical, pointsCertWeek, soon}}
+		return []Weakness{{"certificate-expiring", Critical, pointsCertWeek, soon}}
 	case left < 30*day:
-		return []Finding{{"certificate-expiring", Warning, pointsCertMonth, soon}}
+		return []Weakness{{"certificate-expiring", Warning, pointsCertMonth, soon}}
 	}
 	return nil
 }

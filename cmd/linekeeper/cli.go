@@ -15,9 +15,6 @@ import (
 	"linekeeper/appliance/config/settings"
 )
 
-// settingsPath is where the daemon's settings are unless it was told otherwise.
-const settingsPath = "/etc/linekeeper/appliance.yaml"
-
 // Exit codes of every command.
 const (
 	exitOK      = 0
@@ -90,7 +87,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return code
 	}
 	if err == nil && c.Socket == "" {
-		c.Socket, err = socketOfSettings(settingsPath, os.Environ())
+		c.Socket, err = socketOfSettings(settings.File, os.Environ())
 	}
 	if err != nil {
 		fmt.Fprintf(errs, "linekeeper: %v\nsee linekeeper --help\n", err)

@@ -47,7 +47,7 @@ func Weber() *Appliance {
 			Lines:      api.Count{Registered: 2, Total: 2},
 			Extensions: api.Count{Registered: 2, Total: 3},
 			Calls:      api.CallCount{Active: 1},
-			Readiness: health.Readiness{Score: 87, Findings: []health.Finding{{
+			Readiness: health.Readiness{Score: 87, Findings: []health.Weakness{{
 				Code: "extension-never-seen", Severity: health.Warning, Points: 13,
 				Text: health.Text{DE: "Noch nie angemeldet: 40. Telefon einrichten.", EN: "Never registered: 40. Set up the phone."},
 			}}},
