@@ -119,17 +119,32 @@ func (t *transform) derive(key sdp.Key, label byte) error {
 		cipher.NewCTR(master, iv[:]).XORKeyStream(out, out)
 		return out
 	}
-	if t.block, err = aes.NewCipher(prf(label, n)); err != nil {
-		return fmt.Errorf("media session key: %w", err)
+	if err := t.raw(prf(label, n)); err != nil {
+		return err
 	}
 	copy(t.salt[:], prf(label+labelRTPSalt, m))
 	if m == 12 {
-		t.aead, err = cipher.NewGCM(t.block)
-		t.tag = gcmTagLen
-		return err
+		return t.gcm()
 	}
 	t.mac = hmac.New(sha1.New, prf(label+labelRTPAuth, authKeyLen))
 	t.tag = rtcpTagLen
+	return nil
+}
+
+// raw takes the session key.
+func (t *transform) raw(key []byte) (err error) {
+	if t.block, err = aes.NewCipher(key); err != nil {
+		return fmt.Errorf("media session key: %w", err)
+	}
+	return nil
+}
+
+// gcm makes the transform an AEAD.
+func (t *transform) gcm() (err error) {
+	t.tag = gcmTagLen
+	if t.aead, err = cipher.NewGCM(t.block); err != nil {
+		return fmt.Errorf("media session key: %w", err)
+	}
 	return nil
 }
 
