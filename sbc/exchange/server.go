@@ -277,10 +277,11 @@ func (s *Server) say(a act) {
 		s.tag = tag
 	}
 	flow := s.flow
+	s.req = nil
 	if resp.IsProvisional() {
 		s.last = resp
 	} else {
-		s.req, s.last, s.cancel, s.onCancel = nil, nil, nil, nil
+		s.last, s.cancel, s.onCancel = nil, nil, nil
 		s.final = []byte{}
 		if !a.over {
 			s.final = sip.Bytes(resp)

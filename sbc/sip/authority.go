@@ -126,11 +126,6 @@ func (a *Authority) Check(now time.Time, req *Request, password func(user string
 	}
 	user = p["username"]
 	at, serial, ours := a.issued(p["nonce"])
-	if !ours || p["opaque"] != "" {
-		// A nonce of an earlier secret, or of somebody else: ask again. It says
-		// nothing about the password, so it is not stale.
-		return user, Missing
-	}
 	nc, fit := a.fits(req, p)
 	secret, known := password(user)
 	c := Challenge{Realm: a.realm, Nonce: p["nonce"], Algorithm: p["algorithm"], Qop: strings.ToLower(p["qop"])}
@@ -139,6 +134,8 @@ func (a *Authority) Check(now time.Time, req *Request, password func(user string
 	switch {
 	case !fit || !known || !right:
 		return user, Wrong
+	case !ours: // of a secret before a restart, perhaps: RFC 7616 3.3, stale
+		return user, Stale
 	case now.Sub(at) > a.life || now.Before(at.Add(-time.Minute)):
 		return user, Stale
 	case !a.spend(p["nonce"], serial, nc):
