@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"time"
 
@@ -107,7 +108,7 @@ func (s *session) ended(err error) int {
 		return exitFinding
 	case errors.As(err, &p):
 		fmt.Fprintln(s.errs, "linekeeper:", p.Detail)
-		if p.Status >= 500 {
+		if p.Status >= 500 || p.Status == http.StatusBadRequest {
 			return exitUsage
 		}
 		return exitFinding

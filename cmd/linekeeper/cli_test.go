@@ -91,7 +91,7 @@ func TestCommandsOverARealSocket(t *testing.T) {
 		{"site apply " + good, 0, `nothing changed, revision 2 stays in force`, ""},
 		{"site apply " + bad, 1, "", `site.yaml:2:3: error: bogus: unknown key \(did you mean site\?\)\n.*the site document has 1 error`},
 		{"site apply /nowhere.yaml", 2, "", `read site document: open /nowhere.yaml`},
-		{"site apply --confirm-within 1s " + good, 1, "", `confirm_within is a duration from 10s`},
+		{"site apply --confirm-within 1s " + good, 2, "", `confirm_within is a duration from 10s`},
 		{"site diff 1 2", 0, `-site: \{name: Praxis Dr. Weber\}\n\+site: \{name: Neu\}\n`, ""},
 		{"site rollback", 0, `revision 3 is in force`, ""},
 		{"site history", 0, `REV +TIME +STATE[\s\S]*3 .*active +rollback[\s\S]*1 .*replaced +file`, ""},
