@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"linekeeper/appliance/lab/phone"
+	"linekeeper/appliance/lab/ua"
+)
+
+// daemon is the system under test as a process of its own, pinned to one core.
+type daemon struct {
+	cmd    *exec.Cmd
+	dir    string
+	target target
+	ended  chan struct{}
+}
+
+const (
+	daemonAddress = "127.0.0.1"
+	readyTimeout  = 30 * time.Second
+	stopTimeout   = 15 * time.Second
+)
+
+// build compiles the daemon into dir.
+func build(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, "linekeeper")
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/linekeeper").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building the daemon (run this from the module's top): %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// startDaemon writes a site document for s and runs the daemon on core.
+func startDaemon(ctx context.Context, binary, dir string, core int, s *site) (*daemon, error) {
+	d := &daemon{dir: dir, ended: make(chan struct{})}
+	udp, err := freePort("udp")
+	if err != nil {
+		return nil, err
+	}
+	tls, err := freePort("tcp")
+	if err != nil {
+		return nil, err
+	}
+	d.target = target{UDP: udp, TLS: tls, Domain: udp.Addr().String(), Name: "linekeeper on one core"}
+	files := map[string]string{"site.yaml": d.siteDocument(s), "appliance.yaml": d.settings(), "cloud.pem": string(s.cloud.CA())}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return nil, fmt.Errorf("daemon's files: %w", err)
+		}
+	}
+	log, err := os.Create(filepath.Join(dir, "daemon.log"))
+	if err != nil {
+		return nil, fmt.Errorf("daemon's log: %w", err)
+	}
+	defer func() { _ = log.Close() }()                                     // the daemon has its own copy
+	d.cmd = exec.Command("taskset", "-c", fmt.Sprint(core), binary, "run", //nolint:noctx // it is told to stop, not killed
+		"--site", filepath.Join(dir, "site.yaml"), "--config", filepath.Join(dir, "appliance.yaml"), "--data", filepath.Join(dir, "data"))
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	if err := d.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the daemon: %w", err)
+	}
+	d.target.PID = d.cmd.Process.Pid // taskset becomes the daemon by exec
+	go func() {
+		defer close(d.ended)
+		_ = d.cmd.Wait() // how it ended is told by the log
+	}()
+	if err := d.await(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w\n%s", err, d.lastWords()), d.stop())
+	}
+	return d, nil
+}
+
+// freePort is a port at the daemon's address that is free now.
+func freePort(network string) (netip.AddrPort, error) {
+	if network == "udp" {
+		c, err := net.ListenPacket("udp", daemonAddress+":0")
+		if err != nil {
+			return netip.AddrPort{}, fmt.Errorf("free port: %w", err)
+		}
+		return netip.MustParseAddrPort(c.LocalAddr().String()), c.Close()
+	}
+	l, err := net.Listen("tcp", daemonAddress+":0")
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("free port: %w", err)
+	}
+	return netip.MustParseAddrPort(l.Addr().String()), l.Close()
+}
+
+func (d *daemon) settings() string {
+	return fmt.Sprintf("data_dir: %s\nlog: {level: warn, format: text}\napi: {socket: %s}\nnetwork: {manage: false}\nmetrics: {listen: \"\"}\n",
+		filepath.Join(d.dir, "data"), filepath.Join(d.dir, "api.sock"))
+}
+
+// siteDocument describes a site of phoneCount phones with a cloud account each. The
+// port ranges are wide because a call every few milliseconds outruns the rest that a
+// closed port is given.
+func (d *daemon) siteDocument(s *site) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `site: {name: Bench, country: DE, area_code: "89", main_number: "+498955500", timezone: Europe/Berlin}
+provider:
+  profile: generic
+  domain: %s
+  servers: [%q]
+  transport: tls
+  tls: {ca: %q, server_name: %s}
+  srtp: required
+  register: {expires: 600s, spacing: 5ms}
+  codecs: [PCMA, PCMU, telephone-event]
+  internal_calls: local
+lan:
+  sip: ["udp://%s", "tls://%s"]
+  media_address: %s
+  media_ports: 10000-29999
+  srtp: "off"
+wan:
+  address: %s
+  media_ports: 30000-49999
+  bandwidth: {up: 1000Mbit, down: 1000Mbit}
+quality: {max_calls: 2000}
+ui: {listen: "%s:0"}
+extensions:
+`, cloudDomain, s.cloud.Target(ua.TLS), filepath.Join(d.dir, "cloud.pem"), cloudDomain, d.target.UDP, d.target.TLS, daemonAddress, daemonAddress, daemonAddress)
+	for i := range phoneCount {
+		fmt.Fprintf(&b, "  - {number: %q, name: Phone %d, password: %q, cloud: {account: %q, password: %q}, class: international}\n",
+			extension(i), i, password(i), extension(i), password(i))
+	}
+	return b.String()
+}
+
+// await waits until the daemon answers OPTIONS and all its lines are registered.
+func (d *daemon) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	p, err := phone.New(phone.Config{Extension: "9999", Registrar: d.target.UDP, Local: phoneAddr(phoneCount)})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	for {
+		try, stop := context.WithTimeout(ctx, 300*time.Millisecond)
+		_, err := p.Options(try)
+		stop()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-d.ended:
+			return errors.New("the daemon ended before it was ready")
+		case <-ctx.Done():
+			return fmt.Errorf("the daemon did not answer: %w", err)
+		default:
+		}
+	}
+}
+
+// lastWords is the end of the daemon's log.
+func (d *daemon) lastWords() string {
+	text, err := os.ReadFile(filepath.Join(d.dir, "daemon.log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-4000):])
+}
+
+// stop ends the daemon, by force if it does not go.
+func (d *daemon) stop() error {
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stopping the daemon: %w", err)
+	}
+	select {
+	case <-d.ended:
+		return nil
+	case <-time.After(stopTimeout):
+	}
+	err := d.cmd.Process.Kill()
+	<-d.ended
+	return errors.Join(errors.New("the daemon did not stop in time and was killed"), err)
+}

@@ -1,0 +1,10 @@
+// Command bench measures the daemon against its floors: registrations with digest,
+// calls with media ports, relayed RTP and SRTP, resident memory.
+//
+// It builds the daemon, starts it pinned to one core with a site document of its own,
+// plays phones and cloud (appliance/lab) from the other core, prints a table with the
+// machine's description and writes the figures to testdata/bench. Exit code 1: a
+// floor was missed. It measures from outside only and must never import the product.
+//
+//	go run ./appliance/bench [-cases register,calls,memory,media] [-quick]
+package main

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"linekeeper/appliance/lab/ua"
+	"linekeeper/appliance/lab/voice"
+)
+
+const pinnedVariable = "LINEKEEPER_BENCH_PINNED"
+
+type options struct {
+	cases     []string
+	quick     bool
+	against   string
+	daemon    string
+	out       string
+	daemonCPU int
+	loadCPU   int
+}
+
+func main() {
+	var o options
+	cases := flag.String("cases", "register,calls,memory,media", "what is measured, in this order")
+	flag.BoolVar(&o.quick, "quick", false, "a short run that proves the generators and measures little; nothing is kept")
+	flag.StringVar(&o.against, "against", "daemon", "daemon, or lab: the lab's own cloud, to know the generators' share")
+	flag.StringVar(&o.daemon, "daemon", "", "a daemon that is built already")
+	flag.StringVar(&o.out, "out", "testdata/bench", "where the figures are kept")
+	flag.IntVar(&o.daemonCPU, "daemon-cpu", 0, "core of the daemon")
+	flag.IntVar(&o.loadCPU, "load-cpu", 1, "core of the generators")
+	flag.Parse()
+	o.cases = strings.Split(*cases, ",")
+	if err := pin(o.loadCPU); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	ua.Quiet()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	missed, err := run(ctx, o)
+	stop()
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	case missed > 0:
+		fmt.Fprintf(os.Stderr, "bench: %d floors missed\n", missed)
+		os.Exit(1)
+	}
+}
+
+// pin puts this whole process on core by starting it anew under taskset: threads that
+// run already could not be moved one by one without a race.
+func pin(core int) error {
+	if os.Getenv(pinnedVariable) != "" || onlineCores() < 2 {
+		runtime.GOMAXPROCS(2) // the media thread must not stop the signalling
+		return nil
+	}
+	taskset, err := exec.LookPath("taskset")
+	if err != nil {
+		return fmt.Errorf("taskset is needed to keep daemon and generators apart (util-linux): %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	args := append([]string{"taskset", "-c", fmt.Sprint(core), self}, os.Args[1:]...)
+	return syscall.Exec(taskset, args, append(os.Environ(), pinnedVariable+"=1"))
+}
+
+// run measures and tells how many floors were missed.
+func run(ctx context.Context, o options) (missed int, err error) {
+	now := time.Now()
+	r := &report{
+		Date: now.Format(time.RFC3339), Machine: describeMachine(), Commit: commit(ctx),
+		Command: "go run ./appliance/bench " + strings.Join(os.Args[1:], " "),
+	}
+	s := &site{}
+	defer s.close()
+	if err := s.newCloud(); err != nil {
+		return 0, err
+	}
+	finish, err := aim(ctx, o, s, r)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, finish()) }()
+	b := &bench{site: s, effort: fullEffort(), report: r}
+	if o.quick {
+		b.effort = quickEffort()
+	}
+	if err := b.measure(ctx, o.cases); err != nil {
+		fmt.Print(r.table())
+		return 0, err
+	}
+	fmt.Print(r.table())
+	if o.quick || o.against != "daemon" {
+		return r.missed(), nil
+	}
+	return r.missed(), r.write(o.out, now)
+}
+
+// aim makes the target: the daemon, or the lab's cloud itself.
+func aim(ctx context.Context, o options, s *site, r *report) (finish func() error, err error) {
+	if o.against == "lab" {
+		s.security = voice.Required
+		s.target = target{UDP: s.cloud.Addr(ua.UDP), TLS: s.cloud.Addr(ua.TLS), Domain: cloudDomain, Name: "the lab's own cloud"}
+		r.Against = s.target.Name
+		return func() error { return nil }, nil
+	}
+	if o.against != "daemon" {
+		return nil, fmt.Errorf("-against %q: daemon or lab", o.against)
+	}
+	dir, err := os.MkdirTemp("", "linekeeper-bench")
+	if err != nil {
+		return nil, err
+	}
+	remove := func() error { return os.RemoveAll(dir) }
+	if o.daemon == "" {
+		if o.daemon, err = build(ctx, dir); err != nil {
+			return nil, errors.Join(err, remove())
+		}
+	}
+	d, err := startDaemon(ctx, o.daemon, dir, o.daemonCPU, s)
+	if err != nil {
+		return nil, errors.Join(err, remove())
+	}
+	s.target = d.target
+	r.Against = d.target.Name
+	finish = func() error { return errors.Join(d.stop(), remove()) }
+	if err := idle(ctx, s, r); err != nil {
+		return nil, errors.Join(err, finish())
+	}
+	return finish, nil
+}
+
+// idle waits for the lines and tells the memory of a daemon that nobody has called yet.
+func idle(ctx context.Context, s *site, r *report) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	began := time.Now()
+	if err := s.cloud.WaitRegistered(ctx); err != nil {
+		return err
+	}
+	r.add("memory", fmt.Sprintf("%d lines registered in", phoneCount), time.Since(began).Seconds(), "s")
+	n, err := resident(s.target.PID)
+	r.add("memory", fmt.Sprintf("idle with %d lines", phoneCount), float64(n)/1e6, "MB")
+	return err
+}
+
+// measure runs the cases in order; phones are opened before the first that needs them.
+func (b *bench) measure(ctx context.Context, cases []string) error {
+	known := map[string]func(context.Context) error{
+		"register": b.register, "calls": b.calls, "memory": b.memoryUse, "media": b.media,
+	}
+	if i := slices.IndexFunc(cases, func(c string) bool { return known[c] == nil }); i >= 0 {
+		return fmt.Errorf("case %q: register, calls, memory and media are known", cases[i])
+	}
+	for _, c := range cases {
+		if c != "register" && len(b.site.phones) == 0 {
+			if err := b.site.openPhones(ctx); err != nil {
+				return fmt.Errorf("phones: %w", err)
+			}
+		}
+		fmt.Fprintf(os.Stderr, "bench: %s...\n", c)
+		if err := known[c](ctx); err != nil {
+			return fmt.Errorf("%s: %w", c, err)
+		}
+	}
+	return nil
+}
+
+// commit is what is checked out; empty where there is no git.
+func commit(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD").Output()
+	if err != nil {
+		return ""
+	}
+	return "at " + strings.TrimSpace(string(out))
+}
