@@ -278,7 +278,10 @@ func Stamp(req *Request, from netip.AddrPort) {
 	if rport {
 		v.Params.Add("rport", strconv.Itoa(int(from.Port())))
 	}
-	if host, err := netip.ParseAddr(v.Host); rport || err != nil || host.Unmap() != addr {
+	host, err := netip.ParseAddr(strings.Trim(v.Host, "[]"))
+	if rport || err != nil || host.Unmap() != addr {
 		v.Params.Add("received", addr.WithZone("").String())
+		return
 	}
+	v.Params.Remove("received") // the sender's own would lead the answer astray
 }

@@ -83,6 +83,15 @@ func TestViaIsStampedWithTheTrueSource(t *testing.T) {
 	}
 }
 
+func TestASenderCannotSendTheAnswerElsewhere(t *testing.T) {
+	req := invite(t)
+	req.Via().Params = Params{{K: "branch", V: "z9hG4bK1"}, {K: "received", V: "203.0.113.1"}}
+	Stamp(req, netip.MustParseAddrPort("10.0.100.31:5060"))
+	if req.Via().Params.Has("received") {
+		t.Errorf("%v", req.Via().Params)
+	}
+}
+
 func TestNothingPutInAHeaderStartsAnother(t *testing.T) {
 	d := Draft{
 		Method: INVITE, Target: URI{User: "a\r\nX: y", Host: "b"}, From: &From{DisplayName: `a" <sip:evil>` + "\r\nVia: x", Address: URI{Host: "c"}},
