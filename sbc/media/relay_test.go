@@ -206,11 +206,11 @@ func TestOutgoingStreamStaysContinuous(t *testing.T) {
 		}
 		last = h
 	}
+	lb.Play(nil)
 	c.say("6")
 	next("6")
 	a.say("nobody listens")
 	eventually(t, "unbridged", func() bool { return la.Stats().Dropped[Unbridged] == 1 })
-	_ = la
 }
 
 // once is a source of a few frames.

@@ -43,8 +43,8 @@ type counters struct {
 	relay            atomic.Uint64
 	lost             atomic.Uint64
 	jitter           atomic.Int64 // nanoseconds
-	opened, last     atomic.Int64 // worker time; last of any datagram
-	voice            atomic.Int64 // worker time of the last accepted packet
+	last             atomic.Int64 // worker time of any datagram
+	voice            atomic.Int64 // worker time of the last accepted packet; of the opening at first
 	dropped          [reasons]atomic.Uint64
 	sent, sentOctets atomic.Uint64
 	receivedRTCP     atomic.Uint64
@@ -138,7 +138,7 @@ func (s *Stream) Stats() Stats {
 			st.Dropped[r] = n
 		}
 	}
-	st.Silence = time.Since(s.engine.start) - time.Duration(max(c.voice.Load(), c.opened.Load()))
+	st.Silence = time.Since(s.engine.start) - time.Duration(c.voice.Load())
 	st.Silent = st.Silence >= silentAfter
 	return st
 }

@@ -63,7 +63,7 @@ func newStream(e *Engine, side Side, p pair) (*Stream, error) {
 		return nil, fmt.Errorf("random media source: %w", err)
 	}
 	s := &Stream{engine: e, pair: p, leg: e.legOf(side.Leg), cname: hex.EncodeToString(r[10:])}
-	s.count.opened.Store(int64(time.Since(e.start)))
+	s.count.voice.Store(int64(time.Since(e.start)))
 	s.live.rewrite = rewriter{
 		ssrc: binary.BigEndian.Uint32(r[:]), ts: binary.BigEndian.Uint32(r[4:]),
 		seq: binary.BigEndian.Uint16(r[8:]) >> 1, // far from the first wrap, RFC 3711 3.3.1

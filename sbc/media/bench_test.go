@@ -1,0 +1,147 @@
+package media
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"linekeeper/sbc/rtp"
+	"linekeeper/sbc/sdp"
+)
+
+func addPort(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), a.Port()+1) }
+
+// bare is a worker driven by hand: one goroutine sends, relays and receives.
+type bare struct {
+	w        *worker
+	a, b     *Stream
+	out, in  int // sockets of the two peers
+	enc      *protection
+	packet   []byte
+	buf      [packetRoom]byte
+	seq      uint16
+	from     sockaddr
+	boxRTP   sockaddr
+	suite    sdp.Suite
+	received int
+}
+
+func newBare(t testing.TB, suite sdp.Suite) *bare {
+	t.Helper()
+	e, err := New(Config{Rest: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &bare{w: e.workers[0], suite: suite}
+	r.a, r.b = open(t, e, "lan"), open(t, e, "wan")
+	var at [2]netip.AddrPort
+	for i := range 2 {
+		p, err := e.ports.open(Side{Addr: lo, Low: 30000, High: 31999}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { e.ports.close(p) })
+		at[i] = netip.AddrPortFrom(lo, p.port)
+		if i == 0 {
+			r.out = p.rtp
+		} else {
+			r.in = p.rtp
+		}
+	}
+	for i, s := range []*Stream{r.a, r.b} {
+		f := sdp.Flow{Remote: at[i], RemoteRTCP: addPort(at[i]), Send: true, Recv: true, Formats: pcma()}
+		if i == 1 && suite != "" {
+			f.Out, f.In = testKey(suite, 1), testKey(suite, 2)
+		}
+		set(t, s, f)
+	}
+	e.Bridge(r.a, r.b)
+	r.w.commands()
+	r.boxRTP = sockaddrOf(r.a.Local())
+	r.packet = make([]byte, rtp.HeaderLen+160)
+	t.Cleanup(r.w.shut)
+	return r
+}
+
+// one sends a packet through the box and takes it at the far end.
+func (r *bare) one() bool {
+	rtp.Header{Payload: 8, Sequence: r.seq, Timestamp: uint32(r.seq) * 160, SSRC: 9}.Put(r.packet)
+	r.seq++
+	if !send(r.out, r.packet, &r.boxRTP) {
+		return false
+	}
+	r.relay()
+	return receive(r.in, r.buf[:], &r.from) > 0
+}
+
+// relay is one pass of the worker.
+func (r *bare) relay() {
+	n, _ := unix.EpollWait(r.w.epoll, r.w.events[:], 0)
+	r.w.now += int64(20 * time.Millisecond)
+	r.w.heed(n)
+	r.w.commands()
+	for i := range r.w.events[:max(n, 0)] {
+		r.w.ready(&r.w.events[i])
+	}
+	r.w.frames()
+	r.w.pace(n)
+}
+
+func TestRelayedPacketAllocatesNothing(t *testing.T) {
+	for _, suite := range []sdp.Suite{"", sdp.AES128SHA80, sdp.AES256SHA80, sdp.AES128GCM, sdp.AES256GCM} {
+		r := newBare(t, suite)
+		if !r.one() {
+			t.Fatalf("%s: nothing relayed", suite)
+		}
+		if n := testing.AllocsPerRun(2000, func() {
+			if !r.one() {
+				t.Fatalf("%s: lost", suite)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations per packet", suite, n)
+		}
+	}
+}
+
+// BenchmarkRelay includes the sender's and the receiver's system call.
+func BenchmarkRelay(b *testing.B) {
+	for _, suite := range []sdp.Suite{"", sdp.AES128SHA80, sdp.AES256SHA80, sdp.AES128GCM} {
+		name := string(suite)
+		if name == "" {
+			name = "RTP"
+		}
+		b.Run(name, func(b *testing.B) {
+			r := newBare(b, suite)
+			b.ReportAllocs()
+			for b.Loop() {
+				if !r.one() {
+					b.Fatal("lost")
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkProtect is the crypto alone.
+func BenchmarkProtect(b *testing.B) {
+	for _, suite := range []sdp.Suite{sdp.AES128SHA80, sdp.AES256SHA80, sdp.AES128GCM, sdp.AES256GCM} {
+		b.Run(string(suite), func(b *testing.B) {
+			p, err := newProtection(*testKey(suite, 1))
+			if err != nil {
+				b.Fatal(err)
+			}
+			buf := make([]byte, 172, packetRoom)
+			seq := uint16(0)
+			b.ReportAllocs()
+			for b.Loop() {
+				seq++
+				rtp.Header{SSRC: 1, Sequence: seq}.Put(buf)
+				if p.protectRTP(buf, rtp.HeaderLen) == nil {
+					b.Fatal("refused")
+				}
+			}
+		})
+	}
+}
