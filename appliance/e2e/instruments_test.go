@@ -17,7 +17,8 @@ func TestWitnessSeesMarksLossAndPlainSpeech(t *testing.T) {
 	capture := town.Box.Capture(t, "lan0")
 	phone := town.Phones[0]
 	phone.Inside(t, func() error {
-		conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: phone.addr.AsSlice()}, &net.UDPAddr{IP: net.ParseIP(boxLAN), Port: 20000})
+		// Not connected: nobody listens there, and ICMP errors would fail our writes.
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: phone.addr.AsSlice()})
 		if err != nil {
 			return err
 		}
@@ -25,7 +26,11 @@ func TestWitnessSeesMarksLossAndPlainSpeech(t *testing.T) {
 		if err := setTOS(conn, 46<<2); err != nil {
 			return err
 		}
-		_, _ = conn.Write([]byte{0}) // asks for the box's hardware address; a burst would overrun that
+		to := netip.MustParseAddrPort(boxLAN + ":20000")
+		// The first asks for the box's hardware address; a burst would overrun that.
+		if _, err := conn.WriteToUDPAddrPort([]byte{0}, to); err != nil {
+			return err
+		}
 		pass(100 * time.Millisecond)
 		voice := tone.NewGenerator(hzNear, tone.DefaultLevel)
 		for seq := range uint16(100) {
@@ -36,8 +41,9 @@ func TestWitnessSeesMarksLossAndPlainSpeech(t *testing.T) {
 			if seq == 50 {
 				continue
 			}
-			// Nobody listens there: an ICMP error may come back, and is not ours to mind.
-			_, _ = conn.Write(packet)
+			if _, err := conn.WriteToUDPAddrPort(packet, to); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,4 +63,16 @@ func registerAll(t *testing.T, h *Host, n int, from, registrar string) {
 	list := filepath.Join(t.TempDir(), "users.csv")
 	writeFile(t, list, users.String())
 	h.SIPp(t, "register", from, registrar, "-inf", list, "-m", strconv.Itoa(n), "-r", "50").Succeeds(t, 20*time.Second)
+}
+
+// contactSeen is the host and port that an account has registered at a
+// scripted cloud: where the box wants to be called.
+func contactSeen(t *testing.T, cloud *SIPp, account string) string {
+	t.Helper()
+	contact := regexp.MustCompile(`(?m)^Contact:\s*<sips?:` + account + `@([0-9.]+:[0-9]+)`)
+	seen := contact.FindStringSubmatch(cloud.Messages())
+	if seen == nil {
+		t.Fatalf("%s never registered at the scripted cloud", account)
+	}
+	return seen[1]
 }

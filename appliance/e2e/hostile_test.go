@@ -1,0 +1,227 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestBadInputDisturbsNobody lets one host of the LAN misbehave in every way
+// we know while two phones talk, and another asks whether the box is there.
+func TestBadInputDisturbsNobody(t *testing.T) {
+	town, box, _ := office(t, 4, Site{Lines: 2})
+	a, b := town.Phone(t, 0, hzNear), town.Phone(t, 1, hzDesk)
+	villain, honest := town.Phones[2], town.Phones[3]
+	talk(t, a, b, "23")
+	before := box.resident(t)
+
+	for _, attack := range []struct {
+		name string
+		run  func(*testing.T, *Host)
+	}{
+		{"malformed messages", torture},
+		{"garbage datagrams", garbage},
+		{"half a message by TCP, then nothing", halfMessage},
+		{"connections that say nothing", mute},
+		{"ten thousand datagrams", flood},
+	} {
+		t.Run(attack.name, func(t *testing.T) {
+			attack.run(t, villain)
+			answers(t, honest)
+			bothHear(t, a, b)
+		})
+	}
+	part(t, a, b)
+	talk(t, b, a, "22")
+	part(t, b, a)
+
+	const slack = 32 << 20
+	eventually(t, 60*time.Second, "memory is back", func() (string, bool) {
+		now := box.resident(t)
+		return fmt.Sprintf("%d MiB, before it was %d MiB", now>>20, before>>20), now < before+slack
+	})
+}
+
+// answers wants a 200 to an OPTIONS within a second.
+func answers(t *testing.T, h *Host) {
+	t.Helper()
+	h.Inside(t, func() error {
+		conn, err := net.Dial("udp4", boxLAN+":5060")
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		branch := strconv.FormatUint(rand.Uint64(), 36)
+		request := strings.ReplaceAll(fmt.Sprintf(`OPTIONS sip:%s SIP/2.0
+Via: SIP/2.0/UDP %s;branch=z9hG4bK%s;rport
+Max-Forwards: 70
+From: <sip:honest@%s>;tag=%s
+To: <sip:%s>
+Call-ID: %s
+CSeq: 1 OPTIONS
+Content-Length: 0
+
+`, boxLAN, conn.LocalAddr(), branch, boxLAN, branch, boxLAN, branch), "\n", "\r\n")
+		if _, err := conn.Write([]byte(request)); err != nil {
+			return err
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+			return err
+		}
+		answer := make([]byte, 4096)
+		n, err := conn.Read(answer)
+		if err != nil {
+			return fmt.Errorf("OPTIONS found no answer: %w", err)
+		}
+		if !bytes.HasPrefix(answer[:n], []byte("SIP/2.0 200 ")) {
+			return fmt.Errorf("OPTIONS was answered %q", answer[:n])
+		}
+		return nil
+	})
+}
+
+// shoot sends datagrams to the box's SIP port.
+func shoot(t *testing.T, h *Host, shots func(send func([]byte))) {
+	t.Helper()
+	h.Inside(t, func() error {
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: h.addr.AsSlice()})
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		to := &net.UDPAddr{IP: net.ParseIP(boxLAN), Port: 5060}
+		var failed error
+		shots(func(datagram []byte) {
+			if _, err := conn.WriteToUDP(datagram, to); err != nil && failed == nil {
+				failed = err
+			}
+		})
+		return failed
+	})
+}
+
+// torture sends every message of testdata/torture by UDP, and all of them,
+// one after the other, by TCP.
+func torture(t *testing.T, h *Host) {
+	names, err := filepath.Glob("../../testdata/torture/*.msg")
+	if err != nil || len(names) < 10 {
+		t.Fatalf("only %d torture messages (%v)", len(names), err)
+	}
+	shoot(t, h, func(send func([]byte)) {
+		for _, name := range names {
+			send([]byte(readFile(t, name)))
+		}
+	})
+	for _, name := range names {
+		h.Inside(t, func() error {
+			conn, err := net.DialTimeout("tcp4", boxLAN+":5060", time.Second)
+			if err != nil {
+				return nil // refused for what came before: an answer too
+			}
+			defer conn.Close()
+			_, _ = conn.Write([]byte(readFile(t, name))) // may be cut off in the middle
+			return nil
+		})
+	}
+}
+
+// garbage sends noise, and beginnings of messages with noise behind.
+func garbage(t *testing.T, h *Host) {
+	noise := rand.New(rand.NewPCG(1, 2))
+	shoot(t, h, func(send func([]byte)) {
+		for i := range 1000 {
+			datagram := make([]byte, noise.IntN(1400))
+			for j := range datagram {
+				datagram[j] = byte(noise.Uint32())
+			}
+			if i%3 == 0 {
+				datagram = append([]byte("INVITE sip:22@"+boxLAN+" SIP/2.0\r\nVia: "), datagram...)
+			}
+			send(datagram)
+		}
+	})
+}
+
+// halfMessage leaves connections open with half a message in them.
+func halfMessage(t *testing.T, h *Host) {
+	h.Inside(t, func() error {
+		for range 20 {
+			conn, err := net.DialTimeout("tcp4", boxLAN+":5060", time.Second)
+			if err != nil {
+				return nil // a limit of connections is an answer too
+			}
+			t.Cleanup(func() { conn.Close() })
+			_, _ = conn.Write([]byte("REGISTER sip:" + boxLAN + " SIP/2.0\r\nVia: SIP/2.0/TCP x;branch=z9hG4bK1\r\nContent-Length: 65000\r\n\r\nhalf"))
+		}
+		return nil
+	})
+}
+
+// mute opens connections, to TLS too, and says nothing.
+func mute(t *testing.T, h *Host) {
+	h.Inside(t, func() error {
+		for i := range 40 {
+			conn, err := net.DialTimeout("tcp4", boxLAN+":"+strconv.Itoa(5060+i%2), time.Second)
+			if err != nil {
+				return nil
+			}
+			t.Cleanup(func() { conn.Close() })
+		}
+		return nil
+	})
+}
+
+// flood sends ten thousand well-formed requests from one source.
+func flood(t *testing.T, h *Host) {
+	shoot(t, h, func(send func([]byte)) {
+		for i := range 10000 {
+			n := strconv.Itoa(i)
+			send([]byte("REGISTER sip:" + boxLAN + " SIP/2.0\r\nVia: SIP/2.0/UDP " + h.addr.String() + ":5060;branch=z9hG4bK" + n +
+				"\r\nMax-Forwards: 70\r\nFrom: <sip:22@x>;tag=" + n + "\r\nTo: <sip:22@x>\r\nCall-ID: " + n +
+				"\r\nCSeq: 1 REGISTER\r\nContact: <sip:22@" + h.addr.String() + ">\r\nContent-Length: 0\r\n\r\n"))
+		}
+	})
+}
+
+// resident is the daemon's resident memory in bytes.
+func (b *Box) resident(t *testing.T) int {
+	t.Helper()
+	text := readFile(t, "/proc/"+strconv.Itoa(b.cmd.Process.Pid)+"/status")
+	_, rest, _ := strings.Cut(text, "VmRSS:")
+	words := strings.Fields(rest)
+	if len(words) == 0 {
+		t.Fatal("the daemon is gone")
+	}
+	kib, err := strconv.Atoi(words[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
+}
+
+// TestABrokenSiteDocumentStopsNobody breaks the file under a running daemon
+// and asks it to look.
+func TestABrokenSiteDocumentStopsNobody(t *testing.T) {
+	town, box, far := office(t, 1, Site{Lines: 1})
+	phone := town.Phone(t, 0, hzNear)
+	if err := os.WriteFile(box.site, []byte("site: {name: [\nextensions: nobody\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := box.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	talk(t, phone, far, farNumber)
+	part(t, phone, far)
+	if out, err := town.Box.Run(t, nil, daemon, "check", box.site); err == nil {
+		t.Errorf("linekeeper check finds nothing in a broken document: %s", out)
+	}
+	box.AwaitOnline(t, 5*time.Second)
+}
