@@ -149,7 +149,6 @@ func (o *lineOwner) request(c *lineConfig, flow sip.Flow, e line.Register) *sip.
 func (o *lineOwner) answered(try uint64, asked time.Duration, ev exchange.ClientEvent) {
 	if ev.Err != nil {
 		if errors.Is(ev.Err, exchange.ErrLost) {
-			o.s.evidence.Broken(ev.Err)
 			o.post(line.Broken{Certificate: o.s.certificate(ev.Err)})
 			return
 		}
@@ -159,7 +158,7 @@ func (o *lineOwner) answered(try uint64, asked time.Duration, ev exchange.Client
 	resp := ev.Response
 	account := o.cfg.Load().line.Account
 	if resp.StatusCode >= 200 {
-		o.s.evidence.Answered(account)
+		o.s.evidence.Answered(account, int(resp.StatusCode))
 	}
 	a := line.Answer{Try: try, Code: int(resp.StatusCode)}
 	a.RetryAfter, _ = sip.RetryAfterOf(resp)

@@ -150,15 +150,28 @@ func (o *owner) perform(_ context.Context, tm *loop.Timers[call.Input], e call.E
 		o.s.count.replans.Add(1)
 		return []call.Input{call.Planned{Plan: o.s.survival.Route(e.Invite)}}
 	case call.Silent:
-		o.s.evidence.InviteSilent(e.Target.Line)
+		o.silent(e.Target)
 	case call.Heard:
-		o.s.evidence.Answered(e.Target.Line)
+		o.heard(e.Target)
 	case call.Became:
 		o.became(e.State, tm)
 	case call.Ended:
 		o.ended(e.End)
 	}
 	return nil
+}
+
+// heard and silent are evidence only where the cloud was asked.
+func (o *owner) heard(t call.Target) {
+	if t.Line != "" {
+		o.s.evidence.Answered(t.Line, 100)
+	}
+}
+
+func (o *owner) silent(t call.Target) {
+	if t.Line != "" {
+		o.s.evidence.InviteSilent(t.Line)
+	}
 }
 
 func (o *owner) send(e call.Send) {

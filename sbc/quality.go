@@ -24,6 +24,7 @@ func (s *Switch) watchMedia() {
 		owners = append(owners, o)
 	}
 	s.mu.Unlock()
+	dead := 0
 	for _, o := range owners {
 		list := o.ports.Load()
 		if list == nil {
@@ -35,9 +36,13 @@ func (s *Switch) watchMedia() {
 			}
 			st := p.stream.Stats()
 			if st.In.Packets > 0 && st.Silence > mediaSilence && st.Silence < maxSilence {
-				s.evidence.MediaSilent(o.token)
+				dead++
 			}
 		}
+	}
+	if dead != s.dead {
+		s.dead = dead
+		s.evidence.MediaDead(dead)
 	}
 }
 

@@ -36,14 +36,13 @@ type Pinger interface{ Ping(flow sip.Flow) }
 // Evidence is what calls and lines reveal about the way to the cloud. Its
 // methods must not block.
 type Evidence interface {
-	// Answered says that the cloud gave any answer to a request of this line.
-	Answered(line string)
+	// Answered says that the cloud gave an answer to a request of this line; for
+	// an INVITE any sign of life, a code of 100 then.
+	Answered(line string, code int)
 	// InviteSilent says that an INVITE over the line got no sign at all.
 	InviteSilent(line string)
-	// MediaSilent says that a running external call no longer hears the cloud.
-	MediaSilent(call string)
-	// Broken says that a connection toward the cloud broke.
-	Broken(err error)
+	// MediaDead says how many running external calls no longer hear the cloud.
+	MediaDead(calls int)
 	// LineChanged says how a line stands.
 	LineChanged(LineView)
 }
@@ -113,6 +112,7 @@ type Switch struct {
 	drain atomic.Bool
 	ready atomic.Bool
 	count counters
+	dead  int // belongs to Run's goroutine
 }
 
 type counters struct {

@@ -1,0 +1,88 @@
+package appliance
+
+import (
+	"cmp"
+	"time"
+
+	"linekeeper/appliance/config"
+	"linekeeper/sbc"
+	"linekeeper/sbc/number"
+	"linekeeper/sbc/provider"
+	"linekeeper/sbc/sdp"
+)
+
+// trunkZone names the zone of the sockets toward the cloud.
+const trunkZone = "wan"
+
+const (
+	// lanMinExpires and lanMaxExpires bound a phone's registration.
+	lanMinExpires = 30 * time.Second
+	lanMaxExpires = time.Hour
+	// ringTime is how long an extension rings.
+	ringTime = 2 * time.Minute
+)
+
+// switchConfig is the switchboard's part of the site document.
+func switchConfig(site *config.Site, agent string) *sbc.Config {
+	p := site.Profile()
+	c := &sbc.Config{
+		Agent: agent, Realm: "linekeeper", Extensions: make(map[string]sbc.Extension, len(site.Extensions)),
+		MaxCalls: site.Quality.MaxCalls, MinExpires: lanMinExpires, MaxExpires: lanMaxExpires,
+		Trunk: sbc.Trunk{
+			Zone: trunkZone, Domain: domain(site), Expires: site.Provider.Register.Expires.D(),
+			Spacing: site.Provider.Register.Spacing.D(), Refresh: site.Provider.Register.NATRefresh.D(), Exclusive: p.Exclusive,
+		},
+		Sides: map[string]sbc.MediaSide{
+			sbc.LAN: {SRTP: policy(site.LAN.SRTP), Low: site.LAN.MediaPorts.Low, High: site.LAN.MediaPorts.High, Addr: site.LAN.MediaAddress},
+			trunkZone: {SRTP: policy(site.Provider.SRTP), Codecs: site.Provider.Codecs, Low: site.WAN.MediaPorts.Low, High: site.WAN.MediaPorts.High,
+				Addr: site.WAN.Address},
+		},
+		Book: number.NewBook(numberPlan(site)), Profile: p, Internal: site.Provider.Internal,
+		CallTimeout: site.Survivability.CallTimeout.D(), Ring: ringTime, MainNumber: site.Site.MainNumber,
+	}
+	for _, e := range site.Extensions {
+		x := sbc.Extension{Number: e.Number, Name: e.Name, Password: e.Password.Reveal(), Public: e.Public, Class: e.Class}
+		if e.Cloud.Used() {
+			x.Account = e.Cloud.Account
+			c.Lines = append(c.Lines, sbc.Line{Account: e.Cloud.Account, Auth: e.Cloud.AuthName(), Password: e.Cloud.Password.Reveal(), Extension: e.Number})
+		}
+		c.Extensions[e.Number] = x
+	}
+	return c
+}
+
+// domain is what the accounts belong to: the provider's domain, or the first
+// server's name where none is given.
+func domain(site *config.Site) string {
+	if site.Provider.Domain != "" || len(site.Provider.Servers) == 0 {
+		return site.Provider.Domain
+	}
+	return site.Provider.Servers[0].Host
+}
+
+// serverName is what the provider's certificate must carry.
+func serverName(site *config.Site) string {
+	return cmp.Or(site.Provider.TLS.ServerName, domain(site))
+}
+
+func numberPlan(site *config.Site) number.Plan {
+	p := number.Plan{
+		Country: site.Site.Country, AreaCode: site.Site.AreaCode, Outside: site.Dialplan.OutsidePrefix,
+		Emergency: site.Dialplan.Emergency, Blocked: site.Dialplan.Blocked, Short: site.Dialplan.Short,
+		Extensions: make(map[string]number.E164, len(site.Extensions)),
+	}
+	for _, e := range site.Extensions {
+		p.Extensions[e.Number] = e.Public
+	}
+	return p
+}
+
+func policy(p provider.SRTP) sdp.Policy {
+	switch p {
+	case provider.Required:
+		return sdp.Required
+	case provider.Preferred:
+		return sdp.Preferred
+	}
+	return sdp.Off
+}
