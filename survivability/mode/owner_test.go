@@ -15,8 +15,8 @@ import (
 // town is a provider that can be cut off, and the room's part of the probing.
 type town struct {
 	*mode.Machine
-	owner   *loop.Loop[mode.Input, mode.Effect]
-	cut     bool
+	owner *loop.Loop[mode.Input, mode.Effect]
+	cut   bool
 
 	mu      sync.Mutex
 	changes []change
