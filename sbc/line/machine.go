@@ -176,6 +176,10 @@ func (m *Machine) ask() {
 }
 
 func (m *Machine) send(p phase) {
+	if m.targets == 0 { // the list ran empty between a challenge and its answer
+		m.rest(NoTarget)
+		return
+	}
 	m.phase = p
 	m.try++
 	expires := m.expires
