@@ -38,7 +38,6 @@ type Baresip struct {
 	events  []Event
 	more    chan struct{}
 	next    int // first event that Await has not passed
-	dials   int
 }
 
 // Event is what a baresip says of itself.
