@@ -64,12 +64,9 @@ var _ ua.Media = (*mute)(nil)
 // callResult is the outcome of a call load.
 type callResult struct {
 	Offered, Done, Failed int
-	Took                  time.Duration
 	Setup                 hist // INVITE to 200, its challenge included
 	FirstError            error
 }
-
-func (r *callResult) rate() float64 { return float64(r.Done) / r.Took.Seconds() }
 
 // sustained says whether the load was carried: nothing failed, nothing piled up.
 func (r *callResult) sustained() bool {
@@ -107,7 +104,6 @@ func callLoad(ctx context.Context, phones []*phone.Phone, number func(i int) str
 		})
 	}
 	wg.Wait()
-	res.Took = time.Since(began)
 	return res
 }
 

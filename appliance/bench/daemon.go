@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -64,7 +66,7 @@ func startDaemon(ctx context.Context, binary, dir string, core int, s *site) (*d
 		return nil, fmt.Errorf("daemon's log: %w", err)
 	}
 	defer func() { _ = log.Close() }()                                     // the daemon has its own copy
-	d.cmd = exec.Command("taskset", "-c", fmt.Sprint(core), binary, "run", //nolint:noctx // it is told to stop, not killed
+	d.cmd = exec.Command("taskset", "-c", fmt.Sprint(core), binary, "run", // no context: it is told to stop, not killed
 		"--site", filepath.Join(dir, "site.yaml"), "--config", filepath.Join(dir, "appliance.yaml"), "--data", filepath.Join(dir, "data"))
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
@@ -81,20 +83,25 @@ func startDaemon(ctx context.Context, binary, dir string, core int, s *site) (*d
 	return d, nil
 }
 
+// SIP ports are picked below every media range of the site document.
+const firstPort, lastPort = 6000, 9999
+
 // freePort is a port at the daemon's address that is free now.
 func freePort(network string) (netip.AddrPort, error) {
-	if network == "udp" {
-		c, err := net.ListenPacket("udp", daemonAddress+":0")
-		if err != nil {
-			return netip.AddrPort{}, fmt.Errorf("free port: %w", err)
+	for range 50 {
+		at := netip.AddrPortFrom(netip.MustParseAddr(daemonAddress), uint16(firstPort+rand.IntN(lastPort-firstPort+1)))
+		var c io.Closer
+		var err error
+		if network == "udp" {
+			c, err = net.ListenPacket(network, at.String())
+		} else {
+			c, err = net.Listen(network, at.String())
 		}
-		return netip.MustParseAddrPort(c.LocalAddr().String()), c.Close()
+		if err == nil {
+			return at, c.Close()
+		}
 	}
-	l, err := net.Listen("tcp", daemonAddress+":0")
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("free port: %w", err)
-	}
-	return netip.MustParseAddrPort(l.Addr().String()), l.Close()
+	return netip.AddrPort{}, fmt.Errorf("no free %s port at %s between %d and %d", network, daemonAddress, firstPort, lastPort)
 }
 
 func (d *daemon) settings() string {

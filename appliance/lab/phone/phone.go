@@ -256,7 +256,7 @@ const retryAfter = 5 * time.Second
 
 func (p *Phone) renew(ctx context.Context) {
 	for {
-		registered, wait, _, failure := p.Registration()
+		registered, wait, _, _ := p.Registration()
 		wait = max(wait*4/5, time.Second)
 		if !registered {
 			wait = retryAfter
@@ -268,7 +268,7 @@ func (p *Phone) renew(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		if registered, _, _, failure = p.Registration(); !registered && failure == nil {
+		if registered, _, _, failure := p.Registration(); !registered && failure == nil {
 			continue // unregistered on purpose
 		}
 		if err := p.bind(ctx, p.cfg.Expires); err != nil {

@@ -63,7 +63,7 @@ type Agent struct {
 	ua       *sipgo.UserAgent
 	client   *sipgo.Client
 	closer   func()
-	ctx      context.Context //nolint:containedctx // the life of the agent, ended by Close
+	ctx      context.Context // the life of the agent, ended by Close
 	end      context.CancelFunc
 	tasks    sync.WaitGroup
 	received atomic.Uint64

@@ -51,7 +51,8 @@ type Call struct {
 	early     bool // a provisional came: CANCEL may go
 	acks      map[uint32]chan struct{}
 	lateOffer bool // our offer went out in a 2xx; its answer comes in the ACK
-	busy      bool // a re-INVITE of ours is under way
+	offering  bool // a re-INVITE of ours is wanted
+	busy      bool // and is pending at the peer
 }
 
 func newCall(a *Agent, state State) *Call {
@@ -166,6 +167,7 @@ func (c *Call) hold(ctx context.Context, on bool) error {
 	}
 	media.Hold(on)
 	if err := c.Reinvite(ctx); err != nil {
+		media.Hold(!on) // as it was
 		return fmt.Errorf("hold=%v: %w", on, err)
 	}
 	c.change(func(v *View) { v.HeldByUs = on })

@@ -76,7 +76,7 @@ func (a *Agent) DoAuthorized(ctx context.Context, req *sip.Request, dest string,
 		next := req.Clone()
 		next.CSeq().SeqNo = req.CSeq().SeqNo + 1
 		if err := cred.answer(next, res, 1); err != nil {
-			return res, nil //nolint:nilerr // the response says it all
+			return res, nil // the response says it all
 		}
 		if req.GetHeader("Authorization") != nil && !stale(res) {
 			return res, nil

@@ -113,15 +113,15 @@ func onHold(offer []byte) bool {
 // Reinvite offers the media anew, as it stands; glare is retried (RFC 3261 14.1).
 func (c *Call) Reinvite(ctx context.Context) error {
 	c.mu.Lock()
-	if c.busy || c.view.State != Talking {
+	if c.offering || c.view.State != Talking {
 		c.mu.Unlock()
 		return errors.New("re-invite while another is under way or the call is not up")
 	}
-	c.busy = true
+	c.offering = true
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
-		c.busy = false
+		c.offering = false
 		c.mu.Unlock()
 	}()
 	for {
@@ -142,7 +142,10 @@ func (c *Call) Reinvite(ctx context.Context) error {
 	}
 }
 
+// reinviteOnce sends one re-INVITE; only while it is pending is the peer's one refused.
 func (c *Call) reinviteOnce(ctx context.Context) (int, error) {
+	c.setBusy(true)
+	defer c.setBusy(false)
 	media := c.Media()
 	req := c.inDialog(sip.INVITE, media.Offer())
 	for try := 0; ; try++ {
@@ -173,6 +176,12 @@ func (c *Call) reinviteOnce(ctx context.Context) (int, error) {
 		}
 		req = next
 	}
+}
+
+func (c *Call) setBusy(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = on
 }
 
 func final(ctx context.Context, tx sip.ClientTransaction) (*sip.Response, error) {
