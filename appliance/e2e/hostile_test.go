@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -208,14 +207,11 @@ func (b *Box) resident(t *testing.T) int {
 }
 
 // TestABrokenSiteDocumentStopsNobody breaks the file under a running daemon
-// and asks it to look.
+// and offers it the broken one.
 func TestABrokenSiteDocumentStopsNobody(t *testing.T) {
 	town, box, far := office(t, 1, Site{Lines: 1})
 	phone := town.Phone(t, 0, hzNear)
 	if err := os.WriteFile(box.site, []byte("site: {name: [\nextensions: nobody\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := box.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	talk(t, phone, far, farNumber)
@@ -223,5 +219,11 @@ func TestABrokenSiteDocumentStopsNobody(t *testing.T) {
 	if out, err := town.Box.Run(t, nil, daemon, "check", box.site); err == nil {
 		t.Errorf("linekeeper check finds nothing in a broken document: %s", out)
 	}
+	apply := []string{"LINEKEEPER_API_SOCKET=" + box.socket()}
+	if out, err := town.Box.Run(t, apply, daemon, "site", "apply", box.site); err == nil {
+		t.Errorf("linekeeper site apply took a broken document: %s", out)
+	}
+	talk(t, far, phone, "+498912345622")
+	part(t, phone, far)
 	box.AwaitOnline(t, 5*time.Second)
 }
