@@ -1,0 +1,63 @@
+package wire
+
+import (
+	"errors"
+	"strconv"
+
+	"linekeeper/sbc/sip"
+)
+
+// deliver validates a message and hands it up.
+func (w *Wire) deliver(m sip.Message, flow sip.Flow) {
+	switch m := m.(type) {
+	case *sip.Request:
+		if w.guard.scanner(m, flow.Remote.Addr()) {
+			return
+		}
+		if reject := sip.Validate(m); reject != nil {
+			w.refuse(m, flow, reject)
+			return
+		}
+		Arrived(m, flow.Remote)
+	case *sip.Response:
+		if err := sip.ValidateResponse(m); err != nil {
+			w.malformed(nil, flow, err)
+			return
+		}
+	}
+	w.stats.received.Add(1)
+	w.handler.Receive(m, flow)
+}
+
+// malformed counts bad input, and answers it where enough was understood.
+func (w *Wire) malformed(m sip.Message, flow sip.Flow, err error) {
+	var reject *sip.Reject
+	if req, ok := m.(*sip.Request); ok && req != nil {
+		if !errors.As(err, &reject) {
+			reject = &sip.Reject{Code: 400, Phrase: "Bad Request", Cause: err}
+		}
+		w.refuse(req, flow, reject)
+		return
+	}
+	w.stats.malformed.Add(1)
+	w.guard.garbage(flow.Remote.Addr())
+	w.bad.add(err, flow.Remote.String())
+}
+
+// refuse answers a request without keeping state (RFC 3261 8.2.7). What lacks
+// the fields that an answer needs gets silence.
+func (w *Wire) refuse(req *sip.Request, flow sip.Flow, reject *sip.Reject) {
+	w.stats.malformed.Add(1)
+	w.guard.garbage(flow.Remote.Addr())
+	w.bad.add(reject, flow.Remote.String())
+	if reject.Code == 0 || req.Method == sip.ACK || req.Via() == nil || req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
+		return
+	}
+	Arrived(req, flow.Remote)
+	resp := sip.Respond(req, reject.Code, reject.Phrase, "lk"+strconv.FormatUint(w.stats.malformed.Load(), 36))
+	if err := w.Send(flow, resp); err != nil {
+		w.bad.add(err, flow.Remote.String())
+		return
+	}
+	w.stats.answered.Add(1)
+}

@@ -1,0 +1,79 @@
+package wire
+
+import "time"
+
+// Limits bound what peers can make the wire do. A zero field takes the value
+// of Defaults.
+type Limits struct {
+	// Conns is how many accepted stream connections may stand at once; the last
+	// quarter is kept for sources that the guard trusts.
+	Conns int
+	// ConnsPerSource bounds the connections of one source address that the guard
+	// does not trust. A building behind one NAT address needs one per phone.
+	ConnsPerSource int
+	// Greeting is how long an accepted connection may stand without a first
+	// complete message; it covers the TLS handshake.
+	Greeting time.Duration
+	// Half is how long a message may take from its first octet to its last.
+	Half time.Duration
+	// Idle is how long an accepted connection may stay without any octet.
+	Idle time.Duration
+	// Dial bounds the making of a connection, its TLS handshake included.
+	Dial time.Duration
+	// Write bounds one write to a connection.
+	Write time.Duration
+	// Queue is how many messages wait for a connection at most, QueueOctets how
+	// many octets.
+	Queue, QueueOctets int
+	// Pong is how long a peer that has answered a keep-alive before may take
+	// for the next answer (RFC 5626 4.4.1).
+	Pong time.Duration
+	// Unacked is how long the kernel repeats unacknowledged data before the
+	// connection counts as broken.
+	Unacked time.Duration
+	// ReadBuffer is the kernel's receive buffer per UDP socket in octets. It
+	// takes the burst of a whole building registering after a power cut.
+	ReadBuffer int
+}
+
+// Defaults are the limits for an office of up to a thousand phones.
+func Defaults() Limits {
+	return Limits{
+		Conns:          4096,
+		ConnsPerSource: 1500,
+		Greeting:       20 * time.Second,
+		Half:           10 * time.Second,
+		Idle:           time.Hour,
+		Dial:           5 * time.Second,
+		Write:          10 * time.Second,
+		Queue:          512,
+		QueueOctets:    1 << 20,
+		Pong:           10 * time.Second, // RFC 5626 4.4.1
+		Unacked:        20 * time.Second,
+		ReadBuffer:     4 << 20,
+	}
+}
+
+// orDefaults fills the fields that were left out.
+func (l Limits) orDefaults() Limits {
+	d := Defaults()
+	fill(&l.Conns, d.Conns)
+	fill(&l.ConnsPerSource, d.ConnsPerSource)
+	fill(&l.Greeting, d.Greeting)
+	fill(&l.Half, d.Half)
+	fill(&l.Idle, d.Idle)
+	fill(&l.Dial, d.Dial)
+	fill(&l.Write, d.Write)
+	fill(&l.Queue, d.Queue)
+	fill(&l.QueueOctets, d.QueueOctets)
+	fill(&l.Pong, d.Pong)
+	fill(&l.Unacked, d.Unacked)
+	fill(&l.ReadBuffer, d.ReadBuffer)
+	return l
+}
+
+func fill[T int | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}

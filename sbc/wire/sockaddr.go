@@ -1,0 +1,64 @@
+package wire
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// sockaddr is an address in the kernel's form.
+func sockaddr(addr netip.AddrPort) unix.Sockaddr {
+	if addr.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16(), ZoneId: scope(addr.Addr())}
+}
+
+// scope is the number of the interface that a link-local address belongs to.
+func scope(addr netip.Addr) uint32 {
+	if addr.Zone() == "" {
+		return 0
+	}
+	if n, err := strconv.ParseUint(addr.Zone(), 10, 32); err == nil {
+		return uint32(n)
+	}
+	link, err := net.InterfaceByName(addr.Zone())
+	if err != nil {
+		return 0
+	}
+	return uint32(link.Index)
+}
+
+// destination reads from control messages which local address a datagram came
+// to (IP_PKTINFO, IPV6_PKTINFO); the zero value where they do not say.
+func destination(control []byte) netip.Addr {
+	for len(control) > 0 {
+		header, data, rest, err := unix.ParseOneSocketControlMessage(control)
+		if err != nil {
+			return netip.Addr{}
+		}
+		switch {
+		case header.Level == unix.IPPROTO_IP && header.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+			return netip.AddrFrom4([4]byte(data[4:8])) // ipi_spec_dst: never a broadcast address
+		case header.Level == unix.IPPROTO_IPV6 && header.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+			addr := netip.AddrFrom16([16]byte(data[:16]))
+			if addr.IsLinkLocalUnicast() {
+				addr = addr.WithZone(strconv.Itoa(int(binary.NativeEndian.Uint32(data[16:20]))))
+			}
+			return addr
+		}
+		control = rest
+	}
+	return netip.Addr{}
+}
+
+// origin is the control message that makes a datagram leave from local.
+func origin(local netip.Addr) []byte {
+	if local.Is4() {
+		return unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: local.As4()})
+	}
+	return unix.PktInfo6(&unix.Inet6Pktinfo{Addr: local.As16(), Ifindex: scope(local)})
+}

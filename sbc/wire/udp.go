@@ -1,0 +1,251 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"linekeeper/sbc/sip"
+)
+
+const datagramMax = 65535
+
+// datagrams is one UDP socket.
+type datagrams struct {
+	zone         *zone
+	asked, bound netip.AddrPort
+	borrowed     bool // opened for sending, in a zone that does not listen
+	sock         *net.UDPConn
+	raw          syscall.RawConn
+}
+
+func rawControl(set func(fd int) error) func(string, string, syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) error {
+		var inner error
+		if err := c.Control(func(fd uintptr) { inner = set(int(fd)) }); err != nil {
+			return err
+		}
+		return inner
+	}
+}
+
+func openDatagrams(z *zone, addr netip.AddrPort, dscp uint8) (*datagrams, error) {
+	conf := net.ListenConfig{Control: rawControl(func(fd int) error {
+		return prepareUDP(fd, addr, dscp, z.wire.limits.ReadBuffer)
+	})}
+	pc, err := conf.ListenPacket(context.Background(), family("udp", addr), addr.String())
+	if err != nil {
+		return nil, err
+	}
+	sock := pc.(*net.UDPConn)
+	raw, err := sock.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, sock.Close())
+	}
+	return &datagrams{zone: z, asked: addr, bound: sock.LocalAddr().(*net.UDPAddr).AddrPort(), sock: sock, raw: raw}, nil
+}
+
+func noFamily(err error) bool {
+	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)
+}
+
+func (s *datagrams) close() { _ = s.sock.Close() }
+
+func (s *datagrams) serve() {
+	if !s.zone.wire.spawn(s.read) {
+		s.close()
+	}
+}
+
+func (s *datagrams) remark(dscp uint8) {
+	if err := control(s.sock, func(fd int) error { return mark(fd, s.bound.Addr().Is6(), dscp) }); err != nil {
+		s.zone.wire.bad.add(err, s.bound.String())
+	}
+}
+
+// read hands up datagrams until the socket is closed.
+func (s *datagrams) read() {
+	w := s.zone.wire
+	buffer, ancillary := make([]byte, datagramMax), make([]byte, 128)
+	name := s.zone.config().Name
+	for {
+		n, oob, _, from, err := s.sock.ReadMsgUDPAddrPort(buffer, ancillary)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			w.bad.add(fmt.Errorf("read datagram: %w", err), s.bound.String())
+			continue
+		}
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if w.guard.Admit(from.Addr(), time.Now()) != Admitted || keepAlive(buffer[:n]) {
+			continue
+		}
+		local := s.bound
+		if to := destination(ancillary[:oob]); to.IsValid() {
+			local = netip.AddrPortFrom(to, s.bound.Port())
+		}
+		flow := sip.Flow{Zone: name, Transport: sip.UDP, Local: local, Remote: from}
+		w.observe(In, flow, buffer[:n])
+		m, err := sip.Parse(buffer[:n])
+		if err != nil {
+			w.malformed(m, flow, err)
+			continue
+		}
+		w.deliver(m, flow)
+	}
+}
+
+// keepAlive says whether a datagram only holds a NAT binding open: nothing,
+// line ends, zeros, or the four octets that some phones send.
+func keepAlive(b []byte) bool {
+	if len(b) > 4 {
+		return false
+	}
+	for _, c := range b {
+		if c != '\r' && c != '\n' && c != 0 && c != ' ' {
+			return string(b) == "jaK"
+		}
+	}
+	return true
+}
+
+// write sends without ever waiting for the kernel.
+func (s *datagrams) write(b []byte, local netip.Addr, remote netip.AddrPort) error {
+	var oob []byte
+	if s.bound.Addr().IsUnspecified() && local.IsValid() && !local.IsUnspecified() {
+		oob = origin(local)
+	}
+	to := sockaddr(remote)
+	var inner error
+	err := s.raw.Write(func(fd uintptr) bool {
+		_, inner = unix.SendmsgN(int(fd), b, oob, to, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		return true
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("send to %s: %w", remote, err)
+	case errors.Is(inner, unix.EAGAIN), errors.Is(inner, unix.ENOBUFS):
+		s.zone.wire.stats.blocked.Add(1)
+		return fmt.Errorf("send to %s: %w", remote, ErrBusy)
+	case errors.Is(inner, unix.EMSGSIZE):
+		return fmt.Errorf("send %d octets to %s: %w", len(b), remote, ErrTooLarge)
+	case inner != nil:
+		return fmt.Errorf("send to %s: %w", remote, inner)
+	}
+	return nil
+}
+
+// socket finds the one that owns local, else any of the right family.
+func (z *zone) socket(local netip.AddrPort, remote netip.Addr) (*datagrams, error) {
+	z.mu.Lock()
+	var best *datagrams
+	score := 0
+	for _, s := range z.sockets {
+		if s.bound.Addr().Is4() != remote.Is4() {
+			continue
+		}
+		points := 1
+		if s.bound.Port() == local.Port() {
+			points = 2
+		}
+		if s.bound.Addr() == local.Addr() {
+			points += 2
+		} else if !s.bound.Addr().IsUnspecified() && local.Addr().IsValid() {
+			points = 0 // the datagram would leave from another address
+		}
+		if s.bound.Addr().IsUnspecified() && points == 2 {
+			points = 3
+		}
+		if points > score {
+			best, score = s, points
+		}
+	}
+	z.mu.Unlock()
+	if best != nil {
+		return best, nil
+	}
+	return z.borrow(local.Addr(), remote)
+}
+
+// borrow opens a socket on a free port, for a zone that listens on none of
+// that kind.
+func (z *zone) borrow(local, remote netip.Addr) (*datagrams, error) {
+	z.change.Lock()
+	defer z.change.Unlock()
+	if !local.IsValid() {
+		var err error
+		if local, err = z.source(remote); err != nil {
+			return nil, err
+		}
+	}
+	z.mu.Lock()
+	for _, s := range z.sockets {
+		if s.bound.Addr() == local {
+			z.mu.Unlock()
+			return s, nil
+		}
+	}
+	conf := z.conf
+	z.mu.Unlock()
+	s, err := openDatagrams(z, netip.AddrPortFrom(local, 0), conf.DSCP)
+	if err != nil {
+		return nil, fmt.Errorf("open socket toward %s: %w", remote, err)
+	}
+	s.borrowed = true
+	z.mu.Lock()
+	if z.gone || len(z.sockets) >= 64 {
+		z.mu.Unlock()
+		s.close()
+		return nil, ErrNoZone
+	}
+	z.sockets = append(z.sockets, s)
+	z.mu.Unlock()
+	s.serve()
+	return s, nil
+}
+
+func (z *zone) datagramFlow(remote netip.AddrPort) (sip.Flow, error) {
+	if !remote.IsValid() || remote.Port() == 0 {
+		return sip.Flow{}, fmt.Errorf("send to %s: not a full address", remote)
+	}
+	local, err := z.source(remote.Addr())
+	if err != nil {
+		return sip.Flow{}, err
+	}
+	s, err := z.socket(netip.AddrPortFrom(local, 0), remote.Addr())
+	if err != nil {
+		return sip.Flow{}, err
+	}
+	return sip.Flow{Zone: z.config().Name, Transport: sip.UDP, Local: netip.AddrPortFrom(local, s.bound.Port()), Remote: remote}, nil
+}
+
+func (z *zone) sendDatagram(flow sip.Flow, m sip.Message) error {
+	if !flow.Local.Addr().IsValid() || flow.Local.Port() == 0 {
+		whole, err := z.datagramFlow(flow.Remote)
+		if err != nil {
+			return err
+		}
+		flow = whole
+	}
+	s, err := z.socket(flow.Local, flow.Remote.Addr())
+	if err != nil {
+		return err
+	}
+	if req, ok := m.(*sip.Request); ok {
+		Leaving(req, flow)
+	}
+	raw := sip.Bytes(m)
+	z.wire.observe(Out, flow, raw)
+	if err := s.write(raw, flow.Local.Addr(), flow.Remote); err != nil {
+		return err
+	}
+	z.wire.stats.sent.Add(1)
+	return nil
+}
