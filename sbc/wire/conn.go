@@ -138,7 +138,7 @@ func (c *conn) remark(dscp uint8) {
 
 // dial begins a connection: its local port is settled when dial returns, the
 // rest happens in the background.
-func (z *zone) dial(t sip.Transport, local netip.Addr, remote netip.AddrPort) (*conn, error) {
+func (z *zone) dial(t sip.Transport, local netip.Addr, port uint16, remote netip.AddrPort) (*conn, error) {
 	conf := z.config()
 	if t == sip.TLS && conf.ClientTLS == nil {
 		return nil, fmt.Errorf("connect to %s: zone %q has no tls settings", remote, conf.Name)
@@ -148,9 +148,9 @@ func (z *zone) dial(t sip.Transport, local netip.Addr, remote netip.AddrPort) (*
 	dialer := net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 20 * time.Second, Interval: 5 * time.Second, Count: 3},
 		Control: rawControl(func(fd int) error {
-			err := prepareStream(fd, local.Is6(), conf.DSCP, z.wire.limits.Unacked)
+			err := prepareStream(fd, local.Is6(), conf.DSCP, z.wire.limits.Dead)
 			if err == nil {
-				addr, err = bindAny(fd, local)
+				addr, err = bindNear(fd, netip.AddrPortFrom(local, port))
 			}
 			bound <- err
 			return err

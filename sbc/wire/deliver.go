@@ -18,7 +18,7 @@ func (w *Wire) deliver(m sip.Message, flow sip.Flow) {
 			w.refuse(m, flow, reject)
 			return
 		}
-		Arrived(m, flow.Remote)
+		sip.Stamp(m, flow.Remote)
 	case *sip.Response:
 		if err := sip.ValidateResponse(m); err != nil {
 			w.malformed(nil, flow, err)
@@ -50,11 +50,14 @@ func (w *Wire) refuse(req *sip.Request, flow sip.Flow, reject *sip.Reject) {
 	w.stats.malformed.Add(1)
 	w.guard.garbage(flow.Remote.Addr())
 	w.bad.add(reject, flow.Remote.String())
-	if reject.Code == 0 || req.Method == sip.ACK || req.Via() == nil || req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
+	if req.Method == sip.ACK || req.Via() == nil || req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
 		return
 	}
-	Arrived(req, flow.Remote)
-	resp := sip.Respond(req, reject.Code, reject.Phrase, "lk"+strconv.FormatUint(w.stats.malformed.Load(), 36))
+	sip.Stamp(req, flow.Remote)
+	resp := reject.Response(req, "lk"+strconv.FormatUint(w.stats.malformed.Load(), 36))
+	if resp == nil {
+		return // silence
+	}
 	if err := w.Send(flow, resp); err != nil {
 		w.bad.add(err, flow.Remote.String())
 		return

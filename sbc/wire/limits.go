@@ -28,9 +28,10 @@ type Limits struct {
 	// Pong is how long a peer that has answered a keep-alive before may take
 	// for the next answer (RFC 5626 4.4.1).
 	Pong time.Duration
-	// Unacked is how long the kernel repeats unacknowledged data before the
-	// connection counts as broken.
-	Unacked time.Duration
+	// Unacked is how long the kernel repeats unacknowledged data before an
+	// accepted connection counts as broken; Dead is the same for dialled ones,
+	// where a dead path must be noticed soon (TCP_USER_TIMEOUT).
+	Unacked, Dead time.Duration
 	// ReadBuffer is the kernel's receive buffer per UDP socket in octets. It
 	// takes the burst of a whole building registering after a power cut.
 	ReadBuffer int
@@ -50,6 +51,7 @@ func Defaults() Limits {
 		QueueOctets:    1 << 20,
 		Pong:           10 * time.Second, // RFC 5626 4.4.1
 		Unacked:        20 * time.Second,
+		Dead:           4 * time.Second,
 		ReadBuffer:     4 << 20,
 	}
 }
@@ -68,6 +70,7 @@ func (l Limits) orDefaults() Limits {
 	fill(&l.QueueOctets, d.QueueOctets)
 	fill(&l.Pong, d.Pong)
 	fill(&l.Unacked, d.Unacked)
+	fill(&l.Dead, d.Dead)
 	fill(&l.ReadBuffer, d.ReadBuffer)
 	return l
 }

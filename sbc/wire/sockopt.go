@@ -98,14 +98,18 @@ func prepareStream(fd int, v6 bool, dscp uint8, unacked time.Duration) error {
 	return mark(fd, v6, dscp)
 }
 
-// bindAny binds a socket that is about to connect, so that its port is known
-// before the peer answers.
-func bindAny(fd int, local netip.Addr) (netip.AddrPort, error) {
+// bindNear binds a socket that is about to connect, so that its port is known
+// before the peer answers: to the port asked for, else to any.
+func bindNear(fd int, local netip.AddrPort) (netip.AddrPort, error) {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return netip.AddrPort{}, fmt.Errorf("allow address reuse: %w", err)
 	}
-	if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(local, 0))); err != nil {
-		return netip.AddrPort{}, fmt.Errorf("bind to %s: %w", local, err)
+	err := unix.Bind(fd, sockaddr(local))
+	if err != nil && local.Port() != 0 {
+		err = unix.Bind(fd, sockaddr(netip.AddrPortFrom(local.Addr(), 0)))
+	}
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("bind to %s: %w", local.Addr(), err)
 	}
 	name, err := unix.Getsockname(fd)
 	if err != nil {
@@ -113,9 +117,9 @@ func bindAny(fd int, local netip.Addr) (netip.AddrPort, error) {
 	}
 	switch name := name.(type) {
 	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(local, uint16(name.Port)), nil
+		return netip.AddrPortFrom(local.Addr(), uint16(name.Port)), nil
 	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(local, uint16(name.Port)), nil
+		return netip.AddrPortFrom(local.Addr(), uint16(name.Port)), nil
 	}
 	return netip.AddrPort{}, fmt.Errorf("read local address: family of %T is not known", name)
 }

@@ -194,7 +194,10 @@ func (z *zone) borrow(local, remote netip.Addr) (*datagrams, error) {
 	}
 	conf := z.conf
 	z.mu.Unlock()
-	s, err := openDatagrams(z, netip.AddrPortFrom(local, 0), conf.DSCP)
+	s, err := openDatagrams(z, netip.AddrPortFrom(local, conf.Port), conf.DSCP)
+	if err != nil && conf.Port != 0 {
+		s, err = openDatagrams(z, netip.AddrPortFrom(local, 0), conf.DSCP)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open socket toward %s: %w", remote, err)
 	}

@@ -21,6 +21,11 @@ type Zone struct {
 	// Source is the local address of everything that the zone begins itself;
 	// the zero value lets the kernel's routes decide.
 	Source netip.Addr
+	// Port is the local port of what the zone begins itself: its own UDP socket
+	// where it listens on none, and the connections that it dials. It keeps a
+	// Contact the same over a restart; where it cannot be had, and for 0, any
+	// port serves.
+	Port uint16
 	// ServerTLS is what TLS listeners show. GetCertificate or
 	// GetConfigForClient let certificates change under way.
 	ServerTLS *tls.Config

@@ -77,7 +77,7 @@ func (z *zone) set(want Zone) error {
 	}
 	var old []closer
 	for _, s := range z.sockets {
-		if !slices.Contains(sockets, s) && (!s.borrowed || z.conf.Source != want.Source) {
+		if !slices.Contains(sockets, s) && (!s.borrowed || (z.conf.Source != want.Source || z.conf.Port != want.Port)) {
 			old = append(old, s)
 		} else if s.borrowed {
 			sockets = append(sockets, s)
@@ -89,7 +89,7 @@ func (z *zone) set(want Zone) error {
 		}
 	}
 	var moved []*conn
-	if z.conf.Source != want.Source {
+	if z.conf.Source != want.Source || z.conf.Port != want.Port {
 		for _, c := range z.conns {
 			if c.dialled {
 				moved = append(moved, c)
@@ -269,7 +269,7 @@ func (z *zone) connection(t sip.Transport, remote netip.AddrPort) (*conn, error)
 	if err != nil {
 		return nil, err
 	}
-	return z.dial(t, local, remote)
+	return z.dial(t, local, z.config().Port, remote)
 }
 
 // enter adds a connection to the zone's tables.
