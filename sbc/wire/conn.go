@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"linekeeper/sbc/sip"
 )
 
@@ -152,6 +154,11 @@ func (z *zone) dial(t sip.Transport, local netip.Addr, port uint16, remote netip
 			if err == nil {
 				addr, err = bindNear(fd, netip.AddrPortFrom(local, port))
 			}
+			// Connecting here shows whether the port still belongs to an old
+			// connection to the same peer; Go's own connect then finds it under way.
+			if err == nil && errors.Is(unix.Connect(fd, sockaddr(remote)), unix.EADDRNOTAVAIL) {
+				err = unix.EADDRNOTAVAIL
+			}
 			bound <- err
 			return err
 		}),
@@ -176,6 +183,9 @@ func (z *zone) dial(t sip.Transport, local netip.Addr, port uint16, remote netip
 		if err != nil {
 			cancel()
 			<-done
+			if errors.Is(err, unix.EADDRNOTAVAIL) && port != 0 {
+				return z.dial(t, local, 0, remote)
+			}
 			return nil, fmt.Errorf("connect to %s: %w", remote, err)
 		}
 	case r := <-done:
@@ -183,6 +193,9 @@ func (z *zone) dial(t sip.Transport, local netip.Addr, port uint16, remote netip
 		case err := <-bound:
 			if err != nil {
 				cancel()
+				if errors.Is(err, unix.EADDRNOTAVAIL) && port != 0 {
+					return z.dial(t, local, 0, remote)
+				}
 				return nil, fmt.Errorf("connect to %s: %w", remote, err)
 			}
 			early = &r

@@ -213,3 +213,67 @@ func TestRefusedConnectionIsLost(t *testing.T) {
 		t.Errorf("send after the end: %v", err)
 	}
 }
+
+func TestDialledConnectionsKeepThePortOfTheirZone(t *testing.T) {
+	spare, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := spare.Addr().(*net.TCPAddr).AddrPort().Port()
+	spare.Close()
+	zone, _ := server(t, sip.TCP)
+	box, heard := run(t, wire.Limits{}, zone)
+	phone, _ := run(t, wire.Limits{}, wire.Zone{Name: "wan", Port: port})
+	var flow sip.Flow
+	for i := range 2 { // the second finds the first one's port in TIME_WAIT, perhaps
+		flow, err = phone.Flow("wan", sip.TCP, box.Listening("lan")[0].Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 && flow.Local.Port() != port {
+			t.Errorf("left from port %d, want %d", flow.Local.Port(), port)
+		}
+		if err := phone.Send(flow, request(t, "p")); err != nil {
+			t.Fatal(err)
+		}
+		if a := heard.next(t); a.err != nil || a.flow.Remote != flow.Local {
+			t.Fatalf("heard %v %v", a.flow, a.err)
+		}
+		phone.RemoveZone("wan")
+		if a := heard.next(t); a.err == nil {
+			t.Fatalf("heard %v instead of the end", a.m)
+		}
+		if err := phone.SetZone(wire.Zone{Name: "wan", Port: port}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTenThousandGarbageDatagramsCostOneSourceItsVoiceAndNothingElse(t *testing.T) {
+	box, heard := run(t, wire.Limits{}, wire.Zone{Name: "lan", Listen: []wire.Listen{{Transport: sip.UDP, Addr: netip.MustParseAddrPort("127.0.0.1:0")}}})
+	to := box.Listening("lan")[0].Addr
+	peer, err := net.Dial("udp", to.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	for range 10000 {
+		if _, err := peer.Write([]byte("\x01garbage that is not sip\xff")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	phone, _ := run(t, wire.Limits{}, wire.Zone{Name: "wan", Source: netip.MustParseAddr("127.0.0.9")})
+	flow, err := phone.Flow("wan", sip.UDP, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := phone.Send(flow, request(t, "good")); err != nil {
+		t.Fatal(err)
+	}
+	if a := heard.next(t); a.err != nil || sip.CallIDOf(a.m) != "good" {
+		t.Errorf("heard %v %v", a.m, a.err)
+	}
+	if n := box.Stats().Malformed; n < 1000 || n > 9000 {
+		t.Errorf("%d of 10000 were looked at, want about a burst", n)
+	}
+}
