@@ -16,6 +16,7 @@ import (
 
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
+	"golang.org/x/sys/unix"
 )
 
 // Transport is how an agent sends SIP.
@@ -113,6 +114,7 @@ func (a *Agent) listen() error {
 			return fmt.Errorf("sip socket: %w", err)
 		}
 		a.local = conn.LocalAddr().(*net.UDPAddr).AddrPort()
+		widen(conn)
 		g := &gatedPackets{PacketConn: conn, gate: gate, taken: make(chan struct{})}
 		a.closer = func() { _ = conn.Close() }
 		a.tasks.Go(func() { _ = a.ua.TransportLayer().ServeUDP(g) }) // ends with the socket
@@ -135,6 +137,23 @@ func (a *Agent) listen() error {
 	}
 	a.tasks.Go(func() { _ = a.ua.TransportLayer().ServeTLS(tls.NewListener(g, a.cfg.ServerTLS)) })
 	return nil
+}
+
+// receiveBuffer lets a socket hold what comes in while this process is off its core.
+const receiveBuffer = 4 << 20
+
+// widen enlarges the socket's buffer as far as the kernel lets us; a small one works too.
+func widen(conn net.PacketConn) {
+	udp, ok := conn.(*net.UDPConn)
+	if !ok {
+		return
+	}
+	_ = udp.SetReadBuffer(receiveBuffer)
+	if raw, err := udp.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { // beyond the system's limit only root may go
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer)
+		})
+	}
 }
 
 // Close drops all calls in silence, closes the sockets and waits for everything that runs.
