@@ -183,3 +183,20 @@ func TestOwnProcessIsMeasured(t *testing.T) {
 		t.Error("a process that is not there has processor time")
 	}
 }
+
+func TestDaemonThatEndsAtOnceIsReportedWithItsLastWords(t *testing.T) {
+	s := newSite(t)
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "daemon")
+	if err := os.WriteFile(binary, []byte("#!/bin/sh\necho the disk is full >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err := startDaemon(within(t, 20*time.Second), binary, dir, 0, s)
+	if err == nil || !strings.Contains(err.Error(), "the disk is full") {
+		t.Errorf("a daemon that cannot start: %v", err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "site.yaml"))
+	if err != nil || strings.Count(string(text), "- {number:") != phoneCount {
+		t.Errorf("site document has %d phones (%v)", strings.Count(string(text), "- {number:"), err)
+	}
+}

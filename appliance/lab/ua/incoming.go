@@ -91,6 +91,9 @@ func (c *Call) Answer() error {
 	tx, req := c.tx, c.invite
 	c.mu.Unlock()
 	c.change(func(v *View) { v.State, v.Answered = Talking, time.Now() })
+	if interval, ours := askedTimer(req); ours && interval > 0 {
+		c.refresh(interval)
+	}
 	return c.accept(tx, req, body)
 }
 
@@ -156,24 +159,54 @@ func (c *Call) response(req *sip.Request, code int, phrase string, body []byte) 
 	return res
 }
 
-// sessionTimer takes the timer that the peer asks for and leaves refreshing to it (RFC 4028 9).
+// sessionTimer takes the timer that the peer asks for (RFC 4028 9), which refreshes
+// unless it wants us to.
 func sessionTimer(req *sip.Request, res *sip.Response) {
+	interval, ours := askedTimer(req)
+	if interval == 0 {
+		return
+	}
+	seconds := strconv.Itoa(int(interval / time.Second))
+	if ours {
+		res.AppendHeader(sip.NewHeader("Session-Expires", seconds+";refresher=uas"))
+		return
+	}
+	res.AppendHeader(sip.NewHeader("Session-Expires", seconds+";refresher=uac"))
+	res.AppendHeader(sip.NewHeader("Require", "timer"))
+}
+
+// askedTimer is the session interval of a request, 0 if none, and whether we are to refresh.
+func askedTimer(req *sip.Request) (interval time.Duration, ours bool) {
 	h := req.GetHeader("Session-Expires")
 	if h == nil || (req.Method != sip.INVITE && req.Method != sip.UPDATE) {
-		return
+		return 0, false
 	}
 	seconds, params, _ := strings.Cut(h.Value(), ";")
-	if _, err := strconv.ParseUint(strings.TrimSpace(seconds), 10, 31); err != nil {
-		return
+	n, err := strconv.ParseUint(strings.TrimSpace(seconds), 10, 20)
+	if err != nil {
+		return 0, false
 	}
-	refresher := "uac"
-	if strings.Contains(params, "refresher=uas") {
-		refresher = "uas"
-	}
-	res.AppendHeader(sip.NewHeader("Session-Expires", strings.TrimSpace(seconds)+";refresher="+refresher))
-	if refresher == "uac" {
-		res.AppendHeader(sip.NewHeader("Require", "timer"))
-	}
+	return time.Duration(n) * time.Second, strings.Contains(params, "refresher=uas")
+}
+
+// refresh re-invites at half the session interval until the call is over (RFC 4028 10).
+func (c *Call) refresh(interval time.Duration) {
+	c.agent.Go(func(ctx context.Context) {
+		tick := time.NewTicker(interval / 2)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.over:
+				return
+			case <-tick.C:
+			}
+			if err := c.Reinvite(ctx); err != nil {
+				c.agent.log.Debug("session refresh", "call", c.callID, "err", err)
+			}
+		}
+	})
 }
 
 // Timers of RFC 3261 17.1.1.1 for repeating a 2xx (13.3.1.4).

@@ -167,6 +167,18 @@ func TestSessionTimerIsTakenAndLeftToTheAsker(t *testing.T) {
 	}
 }
 
+func TestSessionIsRefreshedByUsIfTheAskerWantsIt(t *testing.T) {
+	a, _ := open(t, UDP)
+	s := newStranger(t, a)
+	s.send("INVITE", "anyone", 1, "", "Supported: timer\r\nSession-Expires: 2;refresher=uas\r\n", "")
+	res := s.expect("SIP/2.0 200", 2*time.Second)
+	if !strings.Contains(res, "Session-Expires: 2;refresher=uas") {
+		t.Errorf("answer without a timer:\n%s", res)
+	}
+	s.send("ACK", "anyone", 1, toTag(res), "", "")
+	s.expect("INVITE sip:stranger@", 5*time.Second)
+}
+
 func TestCancelEndsARingingCall(t *testing.T) {
 	a, _ := open(t, TCP)
 	b, callee := open(t, TCP)
