@@ -166,7 +166,7 @@ func (c *conn) overdue(p *patience, now time.Time) error {
 	case !p.pinged.IsZero() && p.answers && now.Sub(p.pinged) >= l.Pong:
 		return fmt.Errorf("keep-alive not answered: %w", ErrIdle)
 	}
-	if err := c.send([]byte("\r\n\r\n")); err != nil && !errors.Is(err, ErrBusy) {
+	if err := c.send([]byte(doubleCRLF)); err != nil && !errors.Is(err, ErrBusy) {
 		return err
 	}
 	p.pinged = now

@@ -229,15 +229,23 @@ func (z *zone) datagramFlow(remote netip.AddrPort) (sip.Flow, error) {
 	return sip.Flow{Zone: z.config().Name, Transport: sip.UDP, Local: netip.AddrPortFrom(local, s.bound.Port()), Remote: remote}, nil
 }
 
-func (z *zone) sendDatagram(flow sip.Flow, m sip.Message) error {
+// way is the socket that a flow leaves through, and the flow with its Local
+// filled in.
+func (z *zone) way(flow sip.Flow) (*datagrams, sip.Flow, error) {
+	flow.Remote = netip.AddrPortFrom(flow.Remote.Addr().Unmap(), flow.Remote.Port())
 	if !flow.Local.Addr().IsValid() || flow.Local.Port() == 0 {
 		whole, err := z.datagramFlow(flow.Remote)
 		if err != nil {
-			return err
+			return nil, flow, err
 		}
 		flow = whole
 	}
 	s, err := z.socket(flow.Local, flow.Remote.Addr())
+	return s, flow, err
+}
+
+func (z *zone) sendDatagram(flow sip.Flow, m sip.Message) error {
+	s, flow, err := z.way(flow)
 	if err != nil {
 		return err
 	}

@@ -243,9 +243,7 @@ func (z *zone) standing(flow sip.Flow) (*conn, error) {
 	if flow.Conn == 0 {
 		return z.connection(flow.Transport, flow.Remote)
 	}
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if c := z.conns[flow.Conn]; c != nil {
+	if c := z.find(flow); c != nil {
 		return c, nil
 	}
 	return nil, fmt.Errorf("connection %d to %s: %w", flow.Conn, flow.Remote, ErrGone)
@@ -259,10 +257,7 @@ func (z *zone) connection(t sip.Transport, remote netip.AddrPort) (*conn, error)
 	if !remote.IsValid() || remote.Port() == 0 {
 		return nil, fmt.Errorf("connect to %s: not a full address", remote)
 	}
-	z.mu.Lock()
-	c := z.peers[peer{t, remote}]
-	z.mu.Unlock()
-	if c != nil {
+	if c := z.find(sip.Flow{Transport: t, Remote: remote}); c != nil {
 		return c, nil
 	}
 	local, err := z.source(remote.Addr())
