@@ -99,21 +99,28 @@ func (s *Switch) phones(cfg *Config, inv call.Invite, ext string) []call.Target 
 		}
 		flow := b.Flow
 		host := flow.Local.Addr().Unmap().String()
-		from := dialog.Address{Display: inv.Caller.Display, URI: sip.URI{Scheme: "sip", User: inv.Caller.Number, Host: host}}
-		if inv.Caller.Anonymous || inv.Caller.Number == "" {
-			from = dialog.Address{Display: "Anonymous", URI: sip.URI{Scheme: "sip", User: "anonymous", Host: "anonymous.invalid"}}
-		} else if inv.Caller.Line != "" {
-			if n := cfg.Book.Read(inv.Caller.Number, cfg.Profile.Accept); n != "" {
-				from.URI.User = cfg.Book.Show(n)
+		number := inv.Caller.Number
+		if inv.Caller.Line != "" {
+			if n := cfg.Book.Read(number, cfg.Profile.Accept); n != "" {
+				number = cfg.Book.Show(n)
 			}
+		}
+		from := dialog.Address{Display: inv.Caller.Display, URI: sip.URI{Scheme: "sip", User: userPart(number), Host: host}}
+		if inv.Caller.Anonymous || number == "" {
+			from, number = anonymous(), ""
 		}
 		out = append(out, call.Target{
 			Name: "phone " + ext, Extension: ext, Flow: flow, URI: uri,
 			From: from, To: dialog.Address{URI: sip.URI{Scheme: "sip", User: ext, Host: host}},
-			Contact: contactURI(inv.Caller.Number, flow), Side: s.side(cfg, flow),
+			Contact: contactURI(userPart(number), flow), Side: s.side(cfg, flow),
 		})
 	}
 	return out
+}
+
+// anonymous is a caller who withholds the number (RFC 3323 4.1.1.3).
+func anonymous() dialog.Address {
+	return dialog.Address{Display: "Anonymous", URI: sip.URI{Scheme: "sip", User: "anonymous", Host: "anonymous.invalid"}}
 }
 
 // lineTarget is the way out over an account, with the identity that the
@@ -123,13 +130,14 @@ func (s *Switch) lineTarget(inv call.Invite, cfg *Config, account string, d numb
 	if !ok {
 		return call.Target{}, fmt.Errorf("extension %s has no cloud account", inv.Caller.Extension)
 	}
-	flow, routes, ok := s.lines.way(account)
+	emergency := d.Meaning == number.Emergency
+	flow, routes, ok := s.lines.way(account, emergency)
 	if !ok {
 		return call.Target{}, fmt.Errorf("line %s: %w", account, errNoTrunk)
 	}
 	caller := cfg.Extensions[inv.Caller.Extension]
 	shown := caller.Public
-	if shown == "" || d.Meaning == number.Emergency {
+	if shown == "" || emergency {
 		shown = cfg.MainNumber
 	}
 	domain := cfg.Trunk.Domain
@@ -139,29 +147,30 @@ func (s *Switch) lineTarget(inv call.Invite, cfg *Config, account string, d numb
 	}
 	t := call.Target{
 		Name: "line " + account, Line: account, Flow: flow, Routes: routes,
-		URI:         sip.URI{Scheme: "sip", User: cfg.Book.Write(d, cfg.Profile.Write), Host: domain},
+		URI:         sip.URI{Scheme: "sip", User: userPart(cfg.Book.Write(d, cfg.Profile.Write)), Host: domain},
 		From:        dialog.Address{Display: caller.Name, URI: sip.URI{Scheme: "sip", User: user, Host: domain}},
 		Contact:     contactURI(l.Account, flow),
 		Credentials: &sip.Credentials{User: l.Auth, Password: l.Password},
 		Side:        s.side(cfg, flow),
 	}
 	t.To = dialog.Address{URI: t.URI}
-	t.Headers = identity(cfg, inv, shown, domain)
-	if inv.Caller.Anonymous && d.Meaning != number.Emergency {
-		t.From = dialog.Address{Display: "Anonymous", URI: sip.URI{Scheme: "sip", User: "anonymous", Host: "anonymous.invalid"}}
+	withheld := inv.Caller.Anonymous && !emergency
+	t.Headers = identity(cfg, withheld, shown, domain)
+	if withheld {
+		t.From = anonymous()
 	}
 	return t, nil
 }
 
 // identity are the headers by which the provider learns the number to show
 // (RFC 3325) and that it shall not be shown (RFC 3323).
-func identity(cfg *Config, inv call.Invite, shown number.E164, domain string) []sip.Header {
+func identity(cfg *Config, withheld bool, shown number.E164, domain string) []sip.Header {
 	var hs []sip.Header
 	if shown != "" {
 		u := sip.URI{Scheme: "sip", User: cfg.Book.Format(shown, cfg.Profile.Write), Host: domain}
 		hs = append(hs, sip.NewHeader(string(cfg.Profile.Identity.Header), "<"+sip.URIText(&u)+">"))
 	}
-	if inv.Caller.Anonymous {
+	if withheld {
 		hs = append(hs, sip.NewHeader("Privacy", "id"))
 	}
 	return hs

@@ -99,10 +99,18 @@ type Trunk struct {
 const (
 	// maxCalls bounds calls at a time where the site sets no bound of its own.
 	maxCalls = 2000
+	// emergencyReserve is how many emergency calls go beyond the bound.
+	emergencyReserve = 16
+	// retryFull and retryDrain are the Retry-After of a call turned away because
+	// of the bound, and because the box is about to restart.
+	retryFull  = 2 * time.Second
+	retryDrain = 10 * time.Second
 	// retryOut is the Retry-After of a call for which there is no way out.
 	retryOut = 10 * time.Second
 	// maxWaysOut bounds the lines that one emergency call tries.
 	maxWaysOut = 3
+	// maxServiceRoutes bounds the routes that a registrar can make calls carry.
+	maxServiceRoutes = 8
 	// inboxDepth bounds what may wait for one call's owner.
 	inboxDepth = 64
 )
@@ -113,7 +121,7 @@ func lanZone(zone string) bool { return zone == LAN }
 // LAN is the name of the phones' zone.
 const LAN = "lan"
 
-// uri builds a SIP URI of a user at a flow's local address.
+// contactURI is our contact for a user at a flow's local address.
 func contactURI(user string, flow sip.Flow) sip.URI {
 	u := sip.URI{Scheme: "sip", User: user, Host: flow.Local.Addr().Unmap().String(), Port: int(flow.Local.Port())}
 	if flow.Transport != sip.UDP {

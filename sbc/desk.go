@@ -20,25 +20,34 @@ func (s *Switch) ExtensionOf(account string) string {
 	return s.cfg.Load().byAccount[account].Extension
 }
 
-// Emergency leaves by the caller's line, else by any line that still has a way.
+// Emergency leaves by the caller's line, else by any other, registered or not:
+// that a line is held for dead must not decide over such a call. Only the last
+// way is given all the time it wants; a call that asks again because the cloud
+// kept silent tries the caller's own line last.
 func (s *Switch) Emergency(inv call.Invite, d number.Dialled) call.Plan {
 	cfg := s.cfg.Load()
-	accounts := []string{cfg.Extensions[inv.Caller.Extension].Account}
+	own := cfg.Extensions[inv.Caller.Extension].Account
+	var accounts []string
 	for _, l := range cfg.Lines {
-		accounts = append(accounts, l.Account)
+		if l.Account != own {
+			accounts = append(accounts, l.Account)
+		}
+	}
+	accounts = accounts[:min(len(accounts), maxWaysOut-1)]
+	if inv.Silent {
+		accounts = append(accounts, own)
+	} else {
+		accounts = append([]string{own}, accounts...)
 	}
 	var steps []call.Step
 	for _, a := range accounts {
-		t, err := s.lineTarget(inv, cfg, a, d)
-		if err != nil || len(steps) > 0 && t.Line == steps[0].Targets[0].Line {
-			continue
-		}
-		if steps = append(steps, call.Step{Targets: []call.Target{t}, Silent: cfg.CallTimeout}); len(steps) == maxWaysOut {
-			break
+		if t, err := s.lineTarget(inv, cfg, a, d); err == nil {
+			steps = append(steps, call.Step{Targets: []call.Target{t}, Silent: cfg.CallTimeout})
 		}
 	}
 	if len(steps) == 0 {
 		return unavailable(errNoTrunk)
 	}
+	steps[len(steps)-1].Silent = 0
 	return call.Plan{Way: call.Cloud, Steps: steps}
 }

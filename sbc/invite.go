@@ -2,17 +2,27 @@ package sbc
 
 import (
 	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/exchange"
+	"linekeeper/sbc/number"
 	"linekeeper/sbc/sip"
 )
 
 // invite admits a new call and gives it an owner.
 func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	cfg := s.cfg.Load()
-	inv := call.Invite{Dialled: req.Recipient.User, Zone: flow.Zone}
+	if unknown := unsupported(req); len(unknown) > 0 {
+		r := sip.Reject{Code: 420, Unsupported: unknown}
+		tx.Respond(r.Response(req, s.random()))
+		return
+	}
+	inv := call.Invite{Dialled: dialled(&req.Recipient), Zone: flow.Zone}
 	var ok bool
 	if lanZone(flow.Zone) {
 		inv.Caller, ok = s.phoneCalls(tx, req, flow, cfg)
@@ -22,53 +32,83 @@ func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	if !ok {
 		return
 	}
-	if s.drain.Load() {
-		s.unavailable(tx, req, 10*time.Second)
-		return
-	}
 	inv.Token = s.random()
 	o := newOwner(s, cfg, inv)
-	if code := s.adopt(o, sip.MergeKey(req), cfg); code != 0 {
+	id := o.keep(tx, req)
+	tx.OnUnacked(func() { _ = o.post(call.Unacked{Leg: 0}) })
+	_ = o.post(call.Arrived{Tx: id, Req: req, Flow: flow, Contact: contactURI(req.Recipient.User, flow), Side: s.side(cfg, flow)})
+	switch code, after := s.adopt(o, sip.MergeKey(req), cfg); code {
+	case 0: // its owner answers
+		tx.OnCancel(func(*sip.Request) { _ = o.post(call.Cancelled{}) }) // after Arrived: a CANCEL may be here already
+	case 503:
+		s.watch.Refused("too many calls", flow, req)
+		s.unavailable(tx, req, after)
+	default:
 		s.watch.Refused(sip.Phrase(code), flow, req)
-		if code == 503 {
-			s.unavailable(tx, req, 2*time.Second)
-			return
-		}
 		s.answer(tx, req, code)
-		return
 	}
-	s.start(o, tx, req, flow)
 }
 
-// adopt puts a call into the table, or says by which code it is refused.
-func (s *Switch) adopt(o *owner, merge string, cfg *Config) int {
+// adopt puts a call into the table and lets its owner run, or says by which
+// code it is refused and when to come back.
+func (s *Switch) adopt(o *owner, merge string, cfg *Config) (code int, after time.Duration) {
 	limit := maxCalls
 	if cfg.MaxCalls > 0 {
 		limit = min(cfg.MaxCalls, maxCalls)
 	}
+	if o.inv.Caller.Extension != "" && cfg.Book.Dial(o.inv.Dialled).Meaning == number.Emergency {
+		limit += emergencyReserve
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, twice := s.merged[merge]; twice {
-		return 482 // RFC 3261 8.2.2.2
-	}
-	if len(s.calls) >= limit {
-		return 503
+	switch _, twice := s.merged[merge]; {
+	case twice:
+		return 482, 0 // RFC 3261 8.2.2.2
+	case s.drain || s.life == nil:
+		return 503, retryDrain
+	case len(s.calls) >= limit:
+		return 503, retryFull
 	}
 	o.merge = merge
 	s.calls[o.token], s.merged[merge] = o, o.token
-	return 0
+	life := s.life
+	s.wg.Go(func() { o.run(life) })
+	return 0, 0
 }
 
-// start routes the call and lets its owner run.
-func (s *Switch) start(o *owner, tx *exchange.Server, req *sip.Request, flow sip.Flow) {
-	tx.OnCancel(func(*sip.Request) { _ = o.post(call.Cancelled{}) })
-	tx.OnUnacked(func() { _ = o.post(call.Unacked{Leg: 0}) })
-	inv := o.m.View()
-	plan := s.brain().Route(call.Invite{Token: o.token, Caller: inv.Caller, Dialled: inv.Dialled, Zone: flow.Zone})
-	o.first = req
-	o.view.Store(&CallView{View: o.m.View()})
-	_ = o.post(call.Arrived{Tx: o.keep(tx), Req: req, Flow: flow, Contact: contactURI(inv.Dialled, flow), Side: s.side(o.cfg, flow), Plan: plan})
-	s.wg.Go(func() { o.run(s.life) })
+// unsupported lists what an INVITE requires and calls don't do, though other
+// requests may (RFC 3261 8.2.2.3).
+func unsupported(req *sip.Request) []string {
+	return slices.DeleteFunc(sip.Tokens(req, "Require"), func(o string) bool { return strings.EqualFold(o, "timer") })
+}
+
+// dialled is what was dialled: the user part of a SIP URI or the number of a
+// tel URI, without parameters (RFC 3966) and escapes.
+func dialled(u *sip.URI) string {
+	text := u.User
+	if raw := u.Raw(); raw != "" {
+		text = raw
+	}
+	text, _, _ = strings.Cut(text, ";")
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
+	}
+	return text
+}
+
+// userPart writes text as the user part of a URI (RFC 3261 25.1); what isn't
+// allowed there, the # of a code say, gets its escape.
+func userPart(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		c := text[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_.!~*'()&=+$,", c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		fmt.Fprintf(&b, "%%%02X", c)
+	}
+	return b.String()
 }
 
 // side is where media of a leg on this flow lives.
@@ -124,9 +164,9 @@ func (s *Switch) cloudCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow
 	}
 	p := call.Party{Line: line.Account, Anonymous: withheld(req)}
 	if f := req.From(); f != nil && !p.Anonymous {
-		p.Number, p.Display = f.Address.User, f.DisplayName
-		if ids := sip.Identities(req, "P-Asserted-Identity"); len(ids) > 0 && ids[0].User != "" {
-			p.Number = ids[0].User
+		p.Number, p.Display = dialled(&f.Address), f.DisplayName
+		if ids := sip.Identities(req, "P-Asserted-Identity"); len(ids) > 0 && dialled(&ids[0]) != "" {
+			p.Number = dialled(&ids[0])
 		}
 	}
 	return p, true
@@ -134,9 +174,9 @@ func (s *Switch) cloudCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow
 
 // account is the line that a request from the cloud is for.
 func (c *Config) account(req *sip.Request) (Line, bool) {
-	users := []string{req.Recipient.User}
+	users := []string{dialled(&req.Recipient)}
 	if to := req.To(); to != nil {
-		users = append(users, to.Address.User)
+		users = append(users, dialled(&to.Address))
 	}
 	for _, u := range users {
 		if l, ok := c.byAccount[u]; ok {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,10 +34,13 @@ type path struct {
 type lineOwner struct {
 	s    *Switch
 	log  *slog.Logger
-	loop *loop.Loop[line.Input, line.Effect]
+	loop *loop.Loop[lineEvent, line.Effect]
+	m    *line.Machine
+	stop context.CancelFunc // set by wake
 	cfg  atomic.Pointer[lineConfig]
 	view atomic.Pointer[LineView]
-	way  atomic.Pointer[path]
+	way  atomic.Pointer[path]     // nil unless bound
+	last atomic.Pointer[path]     // the last one that worked
 	flow atomic.Pointer[sip.Flow] // the one the last REGISTER went out on
 	at   atomic.Int32             // number of the present target
 
@@ -49,15 +53,23 @@ type lineOwner struct {
 	callID string
 	tag    string
 	seq    uint32
-	cause  line.Cause
+	try    uint64 // of the newest REGISTER
+}
+
+// lineEvent is an input of the machine with what the room must know about it.
+type lineEvent struct {
+	in   line.Input
+	try  uint64    // the REGISTER that broke; 0: not about one
+	flow *sip.Flow // the connection that was lost, if that is what it tells
+	path *path     // the way that a 2xx opened
 }
 
 func newLineOwner(s *Switch, c lineConfig) *lineOwner {
 	o := &lineOwner{s: s, log: s.log.With("line", c.line.Account), callID: s.random(), tag: s.random()}
 	o.cfg.Store(&c)
 	o.view.Store(&LineView{Account: c.line.Account, Extension: c.line.Extension, Since: time.Now()})
-	m := line.New(line.Config{Expires: c.trunk.Expires, Exclusive: c.trunk.Exclusive, NATRefresh: c.trunk.Refresh, Targets: len(*s.lines.targets.Load()), Rand: rand.Float64})
-	o.loop = loop.New[line.Input, line.Effect](m, inboxDepth, o.perform)
+	o.m = line.New(line.Config{Expires: c.trunk.Expires, Exclusive: c.trunk.Exclusive, NATRefresh: c.trunk.Refresh, Targets: len(*s.lines.targets.Load()), Rand: rand.Float64})
+	o.loop = loop.New[lineEvent, line.Effect](o, inboxDepth, o.perform)
 	return o
 }
 
@@ -65,24 +77,66 @@ func (o *lineOwner) run(ctx context.Context) {
 	if err := o.loop.Run(ctx); err != nil {
 		o.log.Error("line ended by a defect", "err", err)
 	}
+	o.way.Store(nil)
 }
 
-func (o *lineOwner) post(in line.Input) {
-	if err := o.loop.Post(in); errors.Is(err, loop.ErrBusy) {
-		o.log.Warn("line takes no input", "input", fmt.Sprintf("%T", in), "err", err)
+// quit ends the owner without a word to the cloud.
+func (o *lineOwner) quit() {
+	if o.stop != nil {
+		o.stop()
 	}
 }
 
-func (o *lineOwner) perform(_ context.Context, tm *loop.Timers[line.Input], e line.Effect) []line.Input {
+func (o *lineOwner) post(e lineEvent) {
+	if err := o.loop.Post(e); errors.Is(err, loop.ErrBusy) {
+		o.log.Warn("line takes no input", "input", fmt.Sprintf("%T", e.in), "err", err)
+	}
+}
+
+// Step is the machine's, but for news that are old: one broken connection is
+// told by its transaction and by the wire, and must not cost two targets. What
+// the machine then holds of the binding is published with it.
+func (o *lineOwner) Step(now time.Time, e lineEvent) []line.Effect {
+	if e.try != 0 && e.try != o.try {
+		return nil
+	}
+	if f := o.flow.Load(); e.flow != nil && (f == nil || !alike(*f, *e.flow)) {
+		return nil
+	}
+	out := o.m.Step(now, e.in)
+	v := o.m.View()
+	switch a, answer := e.in.(line.Answer); {
+	case v.State != line.Bound:
+		o.way.Store(nil)
+	case answer && a.Try == o.try && e.path != nil:
+		o.way.Store(e.path)
+		o.last.Store(e.path)
+	}
+	if was := o.view.Load(); !was.Expires.Equal(v.Until) {
+		w := *was
+		w.Expires = v.Until
+		o.view.Store(&w)
+	}
+	return out
+}
+
+// look is the line's view with what the configuration says now.
+func (o *lineOwner) look() LineView {
+	v := *o.view.Load()
+	v.Extension = o.cfg.Load().line.Extension
+	return v
+}
+
+func (o *lineOwner) perform(_ context.Context, tm *loop.Timers[lineEvent], e line.Effect) []lineEvent {
 	switch e := e.(type) {
 	case line.Register:
 		return o.register(e)
 	case line.WakeAfter:
-		tm.Arm("wake", e.D, line.Due{})
+		tm.Arm("wake", e.D, lineEvent{in: line.Due{}})
 	case line.Sleep:
 		tm.Disarm("wake")
 	case line.PingAfter:
-		tm.Arm("ping", e.D, line.PingDue{})
+		tm.Arm("ping", e.D, lineEvent{in: line.PingDue{}})
 	case line.Ping:
 		if f := o.flow.Load(); f != nil {
 			o.s.pings.Ping(*f)
@@ -99,23 +153,23 @@ func (o *lineOwner) perform(_ context.Context, tm *loop.Timers[line.Input], e li
 }
 
 // register sends one REGISTER (RFC 3261 10.2).
-func (o *lineOwner) register(e line.Register) []line.Input {
+func (o *lineOwner) register(e line.Register) []lineEvent {
+	o.try = e.Try
 	ts := *o.s.lines.targets.Load()
 	if e.Target >= len(ts) {
-		return []line.Input{line.Broken{}}
+		return []lineEvent{{in: line.Broken{}, try: e.Try}}
 	}
 	t := ts[e.Target]
 	c := o.cfg.Load()
 	flow, err := o.s.flows.Flow(c.trunk.Zone, t.Transport, t.Addr)
 	if err != nil {
 		o.log.Info("no way to the registrar", "target", t.Addr, "err", err)
-		return []line.Input{line.Broken{}}
+		return []lineEvent{{in: line.Broken{}, try: e.Try}}
 	}
 	o.at.Store(int32(e.Target))
 	o.flow.Store(&flow)
 	req := o.request(c, flow, e)
-	try := e.Try
-	o.s.exchange.Do(req, flow, func(ev exchange.ClientEvent) { o.answered(try, e.Expires, ev) })
+	o.s.exchange.Do(req, flow, func(ev exchange.ClientEvent) { o.answered(e, flow, ev) })
 	return nil
 }
 
@@ -146,13 +200,13 @@ func (o *lineOwner) request(c *lineConfig, flow sip.Flow, e line.Register) *sip.
 }
 
 // answered turns what came back into an input of the machine.
-func (o *lineOwner) answered(try uint64, asked time.Duration, ev exchange.ClientEvent) {
+func (o *lineOwner) answered(e line.Register, flow sip.Flow, ev exchange.ClientEvent) {
 	if ev.Err != nil {
 		if errors.Is(ev.Err, exchange.ErrLost) {
-			o.post(line.Broken{Certificate: o.s.certificate(ev.Err)})
+			o.post(lineEvent{in: line.Broken{Certificate: o.s.certificate(ev.Err)}, try: e.Try})
 			return
 		}
-		o.post(line.Silent{Try: try})
+		o.post(lineEvent{in: line.Silent{Try: e.Try}})
 		return
 	}
 	resp := ev.Response
@@ -160,7 +214,7 @@ func (o *lineOwner) answered(try uint64, asked time.Duration, ev exchange.Client
 	if resp.StatusCode >= 200 {
 		o.s.evidence.Answered(account, int(resp.StatusCode))
 	}
-	a := line.Answer{Try: try, Code: int(resp.StatusCode)}
+	a := line.Answer{Try: e.Try, Code: int(resp.StatusCode)}
 	a.RetryAfter, _ = sip.RetryAfterOf(resp)
 	a.MinExpires, _ = sip.MinExpiresOf(resp)
 	if cs := sip.Challenges(resp); len(cs) > 0 && (a.Code == 401 || a.Code == 407) {
@@ -169,40 +223,39 @@ func (o *lineOwner) answered(try uint64, asked time.Duration, ev exchange.Client
 		o.challenge, o.counts = &cs[0], 0
 		o.mu.Unlock()
 	}
-	if a.Code/100 == 2 && asked > 0 {
-		a.Expires, a.Others = o.bound(resp, ev.Flow)
+	var way *path
+	if a.Code/100 == 2 && e.Expires > 0 {
+		a.Expires, a.Others = o.bound(resp, flow)
+		way = &path{flow: ev.Flow, routes: serviceRoute(resp)}
 	}
-	o.post(a)
+	o.post(lineEvent{in: a, path: way})
 }
 
-// bound reads our own binding out of a 200 and counts the strangers'.
+// bound reads our own binding out of a 200 and counts the strangers'. flow is
+// the one that our contact was written for.
 func (o *lineOwner) bound(resp *sip.Response, flow sip.Flow) (expires time.Duration, others int) {
 	c := o.cfg.Load()
-	mine := contactURI(c.line.Account, *o.flow.Load())
+	mine := contactURI(c.line.Account, flow)
 	contacts := sip.Contacts(resp)
 	for _, ct := range contacts {
-		if ct.Address.User == mine.User && ct.Address.Host == mine.Host && (ct.Address.Port == mine.Port || len(contacts) == 1) {
+		ours := ct.Address.User == mine.User && strings.Trim(ct.Address.Host, "[]") == mine.Host
+		switch {
+		case ours && (ct.Address.Port == mine.Port || len(contacts) == 1):
 			expires = sip.ContactExpires(resp, ct, c.trunk.Expires)
-			continue
+		case !ours: // else our own contact of an earlier connection
+			others++
 		}
-		if ct.Address.Host == mine.Host && ct.Address.User == mine.User {
-			continue // our own contact of an earlier connection
-		}
-		others++
 	}
 	if expires == 0 && len(contacts) == 1 { // a registrar that wrote our contact anew (NAT)
 		expires, others = sip.ContactExpires(resp, contacts[0], c.trunk.Expires), 0
 	}
-	if expires > 0 {
-		p := &path{flow: flow}
-		for _, v := range sip.HeaderValues(resp, "Service-Route") {
-			if _, u, _, err := sip.ParseAddress(v); err == nil {
-				p.routes = append(p.routes, u)
-			}
-		}
-		o.way.Store(p)
-	}
 	return expires, others
+}
+
+// serviceRoute is the way that the registrar wants requests to take (RFC 3608).
+func serviceRoute(resp *sip.Response) []sip.URI {
+	uris := sip.Identities(resp, "Service-Route")
+	return uris[:min(len(uris), maxServiceRoutes)]
 }
 
 // became publishes a line's state and says so once.
@@ -216,11 +269,8 @@ func (o *lineOwner) became(e line.Became) {
 		v.Target = ts[o.at.Load()]
 	}
 	o.view.Store(&v)
-	if e.State != line.Bound {
-		o.way.Store(nil)
-	}
 	o.log.Info("line", "state", e.State.String(), "cause", e.Cause.String())
-	o.s.evidence.LineChanged(v)
+	o.s.evidence.LineChanged(o.look())
 }
 
 func (o *lineOwner) alarm(e line.Alarm) {
@@ -231,5 +281,5 @@ func (o *lineOwner) alarm(e line.Alarm) {
 		o.log.Error("line needs attention", "alarm", v.Alarm)
 	}
 	o.view.Store(&v)
-	o.s.evidence.LineChanged(v)
+	o.s.evidence.LineChanged(o.look())
 }

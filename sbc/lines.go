@@ -37,7 +37,7 @@ type lines struct {
 
 	mu      sync.Mutex
 	owners  map[string]*lineOwner
-	life    context.Context
+	life    context.Context // nil before start and after wait
 	wg      sync.WaitGroup
 	targets atomic.Pointer[[]Target]
 	peers   atomic.Pointer[map[netip.Addr]bool]
@@ -60,7 +60,13 @@ func (l *lines) start(life context.Context) {
 	}
 }
 
-func (l *lines) wait() { l.wg.Wait() }
+// wait returns once all owners are gone; life has ended.
+func (l *lines) wait() {
+	l.mu.Lock()
+	l.life = nil
+	l.mu.Unlock()
+	l.wg.Wait()
+}
 
 func (l *lines) ordered() []*lineOwner {
 	out := make([]*lineOwner, 0, len(l.owners))
@@ -75,9 +81,14 @@ func (l *lines) ordered() []*lineOwner {
 func (l *lines) wake(o *lineOwner, n int) {
 	spacing := o.cfg.Load().trunk.Spacing
 	count := len(*l.targets.Load())
-	o.post(line.Retarget{Count: count, Keep: min(0, count-1)})
-	o.post(line.Start{Delay: time.Duration(n) * spacing})
-	l.wg.Go(func() { o.run(l.life) })
+	o.post(lineEvent{in: line.Retarget{Count: count, Keep: min(0, count-1)}})
+	o.post(lineEvent{in: line.Start{Delay: time.Duration(n) * spacing}})
+	life, stop := context.WithCancel(l.life)
+	o.stop = stop
+	l.wg.Go(func() {
+		defer stop()
+		o.run(life)
+	})
 }
 
 // configure brings the owners in line with a new configuration: gone accounts
@@ -85,26 +96,22 @@ func (l *lines) wake(o *lineOwner, n int) {
 func (l *lines) configure(c *Config) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	wanted := make(map[string]lineConfig, len(c.Lines))
+	wanted := make(map[string]bool, len(c.Lines))
 	for _, ln := range c.Lines {
-		wanted[ln.Account] = lineConfig{ln, c.Trunk, c.Agent}
+		wanted[ln.Account] = true
 	}
 	for account, o := range l.owners {
-		if _, keep := wanted[account]; !keep {
+		if !wanted[account] {
 			delete(l.owners, account)
-			o.post(line.Leave{})
+			o.post(lineEvent{in: line.Leave{}})
 		}
 	}
 	fresh := 0
 	for _, ln := range c.Lines {
-		w := wanted[ln.Account]
-		if o := l.owners[ln.Account]; o != nil {
-			if was := o.cfg.Swap(&w); *was != w {
-				o.post(line.Retry{})
-			}
+		if l.keep(lineConfig{ln, c.Trunk, c.Agent}) {
 			continue
 		}
-		o := newLineOwner(l.s, w)
+		o := newLineOwner(l.s, lineConfig{ln, c.Trunk, c.Agent})
 		l.owners[ln.Account] = o
 		if l.life != nil {
 			l.wake(o, fresh)
@@ -113,43 +120,83 @@ func (l *lines) configure(c *Config) {
 	}
 }
 
+// keep lets an account's owner go on with a new configuration; false says that
+// there is none, or that it had to go: a machine keeps what it was born with.
+func (l *lines) keep(w lineConfig) bool {
+	o := l.owners[w.line.Account]
+	if o == nil {
+		return false
+	}
+	was := o.cfg.Load()
+	switch {
+	case was.trunk.Domain != w.trunk.Domain || was.trunk.Zone != w.trunk.Zone: // another registrar
+		o.post(lineEvent{in: line.Leave{}})
+		return false
+	case was.trunk.Expires != w.trunk.Expires || was.trunk.Refresh != w.trunk.Refresh || was.trunk.Exclusive != w.trunk.Exclusive:
+		o.quit() // its binding is put in place of by the new owner's
+		return false
+	}
+	o.cfg.Store(&w)
+	if was.line.Auth != w.line.Auth || was.line.Password != w.line.Password {
+		o.post(lineEvent{in: line.Retry{}})
+	}
+	return true
+}
+
 // SetTargets hands in the registrar's addresses, best first; the resolver calls
 // it whenever they change.
 func (s *Switch) SetTargets(ts []Target) {
 	l := s.lines
-	peers := make(map[netip.Addr]bool, len(ts))
-	for _, t := range ts {
-		peers[t.Addr.Addr().Unmap()] = true
-	}
+	ts = slices.Clone(ts)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	was := *l.targets.Swap(&ts)
+	was := *l.targets.Load()
+	if slices.Equal(was, ts) {
+		return
+	}
+	l.targets.Store(&ts)
+	peers := make(map[netip.Addr]bool, len(ts)+len(was))
+	for _, t := range append(slices.Clone(was), ts...) { // lines move over by and by
+		peers[t.Addr.Addr().Unmap()] = true
+	}
 	l.peers.Store(&peers)
 	for _, o := range l.owners {
 		keep := -1
 		if at := int(o.at.Load()); at < len(was) {
 			keep = slices.Index(ts, was[at])
 		}
-		o.post(line.Retarget{Count: len(ts), Keep: keep})
+		o.post(lineEvent{in: line.Retarget{Count: len(ts), Keep: keep}})
 	}
 }
 
 // knows says whether an address is one of the cloud's.
 func (l *lines) knows(a netip.Addr) bool { return (*l.peers.Load())[a.Unmap()] }
 
-// way is how an account's calls reach the cloud now.
-func (l *lines) way(account string) (sip.Flow, []sip.URI, bool) {
+// way is how an account's calls reach the cloud now. Anyhow makes do with a way
+// to the registrar that nothing has come back on yet, or no more.
+func (l *lines) way(account string, anyhow bool) (sip.Flow, []sip.URI, bool) {
 	l.mu.Lock()
 	o := l.owners[account]
 	l.mu.Unlock()
 	if o == nil {
 		return sip.Flow{}, nil, false
 	}
-	w := o.way.Load()
-	if w == nil {
+	if w := o.way.Load(); w != nil {
+		return w.flow, w.routes, true
+	}
+	ts, at := *l.targets.Load(), int(o.at.Load())
+	if !anyhow || at >= len(ts) {
 		return sip.Flow{}, nil, false
 	}
-	return w.flow, w.routes, true
+	flow, err := l.s.flows.Flow(o.cfg.Load().trunk.Zone, ts[at].Transport, ts[at].Addr)
+	if err != nil {
+		return sip.Flow{}, nil, false
+	}
+	var routes []sip.URI
+	if w := o.last.Load(); w != nil && w.flow.Remote == flow.Remote {
+		routes = w.routes
+	}
+	return flow, routes, true
 }
 
 // Lines lists how the lines stand.
@@ -158,7 +205,7 @@ func (s *Switch) Lines() []LineView {
 	defer s.lines.mu.Unlock()
 	out := make([]LineView, 0, len(s.lines.owners))
 	for _, o := range s.lines.ordered() {
-		out = append(out, *o.view.Load())
+		out = append(out, o.look())
 	}
 	return out
 }
@@ -180,8 +227,13 @@ func (l *lines) tell(in func(i int) line.Input) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, o := range l.ordered() {
-		o.post(in(i))
+		o.post(lineEvent{in: in(i)})
 	}
+}
+
+// alike says whether two flows go to the same place the same way.
+func alike(a, b sip.Flow) bool {
+	return a.Zone == b.Zone && a.Remote == b.Remote && a.Transport == b.Transport
 }
 
 // Lost tells the lines whose flow it was that a connection broke.
@@ -192,9 +244,13 @@ func (s *Switch) Lost(flow sip.Flow, certificate bool) {
 	s.lines.mu.Lock()
 	defer s.lines.mu.Unlock()
 	for _, o := range s.lines.owners {
-		if f := o.flow.Load(); f != nil && f.Zone == flow.Zone && f.Remote == flow.Remote && f.Transport == flow.Transport {
-			o.way.Store(nil)
-			o.post(line.Broken{Certificate: certificate})
+		w := o.way.Load()
+		if w != nil && w.flow.Conn != 0 && flow.Conn != 0 && w.flow.Conn != flow.Conn {
+			continue // an older connection; the line has a better one
+		}
+		if f := o.flow.Load(); f != nil && alike(*f, flow) {
+			o.way.CompareAndSwap(w, nil) // no call goes there any more
+			o.post(lineEvent{in: line.Broken{Certificate: certificate}, flow: &flow})
 		}
 	}
 }

@@ -2,6 +2,7 @@ package sbc
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -10,7 +11,6 @@ import (
 	"linekeeper/appliance/loop"
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/exchange"
-	"linekeeper/sbc/media"
 	"linekeeper/sbc/sip"
 )
 
@@ -18,24 +18,23 @@ import (
 type owner struct {
 	s     *Switch
 	cfg   *Config
+	inv   call.Invite
 	token string
 	log   *slog.Logger
-	first *sip.Request // the INVITE that made the call
 	merge string
 	loop  *loop.Loop[call.Input, call.Effect]
 	m     *call.Machine
 	view  atomic.Pointer[CallView]
 
 	// txs are the server transactions that wait for an answer. They are put in
-	// by whoever dispatches a request and taken out by the owner.
+	// by whoever dispatches a request and taken out by the owner; nil once it ended.
 	mu     sync.Mutex
-	txs    map[call.TxID]*exchange.Server
+	txs    map[call.TxID]asked
 	lastTx call.TxID
 
 	// The rest belongs to the owner's goroutine alone.
-	clients map[call.Ref]*exchange.Client
-	streams map[call.LegID]*media.Stream
-	sides   map[call.LegID]string
+	invites map[call.Ref]*exchange.Client // may be cancelled
+	legs    map[call.LegID]*port
 	bridged [2]call.LegID
 	report  *CallReport
 
@@ -43,42 +42,76 @@ type owner struct {
 	ports atomic.Pointer[[]port]
 }
 
-// port is one leg's media as the quality watch sees it.
-type port struct {
-	leg    call.LegID
-	side   string
-	stream *media.Stream
-	sends  bool // the peer is expected to send
+// asked is a request that waits for its answer.
+type asked struct {
+	tx  *exchange.Server
+	req *sip.Request
 }
 
 func newOwner(s *Switch, cfg *Config, inv call.Invite) *owner {
 	o := &owner{
-		s: s, cfg: cfg, token: inv.Token, log: s.log.With("call", inv.Token),
-		txs: make(map[call.TxID]*exchange.Server), clients: make(map[call.Ref]*exchange.Client),
-		streams: make(map[call.LegID]*media.Stream), sides: make(map[call.LegID]string),
+		s: s, cfg: cfg, inv: inv, token: inv.Token, log: s.log.With("call", inv.Token),
+		txs: make(map[call.TxID]asked), invites: make(map[call.Ref]*exchange.Client), legs: make(map[call.LegID]*port),
 	}
 	o.m = call.New(call.Config{Invite: inv, Random: s.random, Agent: cfg.Agent, Session: call.DefaultSession, Patience: call.DefaultPatience})
-	o.loop = loop.New[call.Input, call.Effect](o.m, inboxDepth, o.perform)
+	o.loop = loop.New[call.Input, call.Effect](o, inboxDepth, o.perform)
+	o.view.Store(&CallView{View: o.m.View()})
 	return o
+}
+
+// Step is the machine's. A new call is routed here, on its own goroutine: it
+// costs no reader time, and a brain that panics loses this call alone.
+func (o *owner) Step(now time.Time, in call.Input) []call.Effect {
+	if a, ok := in.(call.Arrived); ok {
+		a.Plan = o.s.brain().Route(o.inv)
+		in = a
+	}
+	return o.m.Step(now, in)
 }
 
 // run lives until the call is over. A panic costs this call and no other.
 func (o *owner) run(ctx context.Context) {
 	err := o.loop.Run(ctx)
-	for _, st := range o.streams {
-		st.Close()
+	for _, p := range o.legs {
+		p.stream.Close()
 	}
 	o.s.forget(o)
-	if err == nil {
-		return
-	}
-	o.log.Error("call ended by a defect", "err", err)
 	o.mu.Lock()
-	txs := o.txs
+	left := o.txs
 	o.txs = nil
 	o.mu.Unlock()
-	for _, tx := range txs {
-		tx.Respond(sip.Respond(o.first, 500, "", call.Tag(o.token, 0)))
+	switch {
+	case err != nil:
+		o.broken(err, left)
+	case o.m.Done():
+		for _, a := range left { // came in the last moment
+			o.s.answer(a.tx, a.req, 481)
+		}
+	}
+}
+
+// broken lets go of what a call that panicked was about: whoever waits gets his
+// answer, and nothing goes on ringing.
+func (o *owner) broken(err error, left map[call.TxID]asked) {
+	attrs := []any{"err", err}
+	var p *loop.Panic
+	if errors.As(err, &p) {
+		attrs = append(attrs, "stack", string(p.Stack))
+	}
+	o.log.Error("call ended by a defect", attrs...)
+	for _, a := range left {
+		resp := sip.Respond(a.req, 500, "", call.Tag(o.token, 0))
+		resp.AppendHeader(sip.NewHeader("Server", o.cfg.Agent))
+		a.tx.Respond(resp)
+	}
+	for _, c := range o.invites {
+		c.Cancel()
+	}
+	v := *o.view.Load()
+	if v.End == nil {
+		v.State, v.End, v.Ended = call.Over, &call.End{Blame: call.ByUs, Code: 500, Reason: "a defect of the appliance"}, time.Now()
+		o.view.Store(&v)
+		o.s.watch.CallEnded(v)
 	}
 }
 
@@ -92,13 +125,13 @@ func (o *owner) post(in call.Input) error {
 	return err
 }
 
-// keep remembers a server transaction for the machine to answer by number.
-func (o *owner) keep(tx *exchange.Server) call.TxID {
+// keep remembers a request for the machine to answer by number.
+func (o *owner) keep(tx *exchange.Server, req *sip.Request) call.TxID {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.lastTx++
 	if o.txs != nil {
-		o.txs[o.lastTx] = tx
+		o.txs[o.lastTx] = asked{tx, req}
 	}
 	return o.lastTx
 }
@@ -106,17 +139,23 @@ func (o *owner) keep(tx *exchange.Server) call.TxID {
 func (o *owner) take(id call.TxID, final bool) *exchange.Server {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	tx := o.txs[id]
+	tx := o.txs[id].tx
 	if final {
 		delete(o.txs, id)
 	}
 	return tx
 }
 
-// request gives an in-dialog request to the machine.
+// request gives an in-dialog request to the machine. After an error it is the
+// caller's to answer; it is loop.ErrBusy or loop.ErrEnded.
 func (o *owner) request(leg call.LegID, tx *exchange.Server, req *sip.Request, flow sip.Flow) error {
 	tx.OnUnacked(func() { _ = o.post(call.Unacked{Leg: leg}) })
-	return o.post(call.Request{Leg: leg, Tx: o.keep(tx), Req: req, Flow: flow})
+	id := o.keep(tx, req)
+	err := o.post(call.Request{Leg: leg, Tx: id, Req: req, Flow: flow})
+	if err != nil {
+		o.take(id, true)
+	}
+	return err
 }
 
 // perform carries out one effect of the machine.
@@ -131,7 +170,7 @@ func (o *owner) perform(_ context.Context, tm *loop.Timers[call.Input], e call.E
 	case call.Cancel:
 		o.cancel(e)
 	case call.Ack:
-		if err := o.s.exchange.Send(e.Req, e.Flow); err != nil {
+		if err := o.s.exchange.Send(e.Req, anyConn(e.Flow)); err != nil {
 			o.log.Warn("ack not sent", "err", err)
 		}
 	case call.Open:
@@ -176,34 +215,37 @@ func (o *owner) silent(t call.Target) {
 
 func (o *owner) send(e call.Send) {
 	ref, leg := e.Ref, e.Leg
-	o.clients[ref] = o.s.exchange.Do(e.Req, e.Flow, func(ev exchange.ClientEvent) {
+	first := e.Req.Method == sip.INVITE && sip.ToTag(e.Req) == ""
+	c := o.s.exchange.Do(e.Req, anyConn(e.Flow), func(ev exchange.ClientEvent) {
 		if ev.Err != nil {
 			_ = o.post(call.Failed{Leg: leg, Ref: ref, Err: ev.Err})
 			return
 		}
 		_ = o.post(call.Answer{Leg: leg, Ref: ref, Resp: ev.Response, Flow: ev.Flow})
 	})
+	if first { // nothing else can be cancelled
+		o.invites[ref] = c
+	}
 }
 
 func (o *owner) cancel(e call.Cancel) {
-	c := o.clients[e.Ref]
-	if c == nil {
-		return
-	}
-	if e.Reason == "" {
+	c := o.invites[e.Ref]
+	switch {
+	case c == nil:
+	case e.Reason == "":
 		c.Cancel()
-		return
+	default:
+		c.Cancel(sip.NewHeader("Reason", e.Reason))
 	}
-	c.Cancel(sip.NewHeader("Reason", e.Reason))
 }
 
 // became publishes what the call is now, and ends the owner once it is over.
 func (o *owner) became(st call.State, tm *loop.Timers[call.Input]) {
-	o.publish()
 	if st == call.Over {
 		tm.End()
 		return
 	}
+	o.publish()
 	o.log.Info("call", "state", st)
 	o.s.watch.CallChanged(*o.view.Load())
 }
@@ -218,3 +260,10 @@ func (o *owner) ended(end call.End) {
 }
 
 func (o *owner) publish() { o.view.Store(&CallView{View: o.m.View(), Media: o.report}) }
+
+// anyConn lets a request within a call take whichever connection to the peer
+// stands: a call outlives the connection that it began on.
+func anyConn(f sip.Flow) sip.Flow {
+	f.Conn = 0
+	return f
+}

@@ -14,15 +14,27 @@ type CallReport struct {
 	A, B media.Stats
 }
 
+// port is one leg's media.
+type port struct {
+	leg    call.LegID
+	side   string
+	stream Stream
+	sends  bool // the peer is expected to send
+}
+
 // open binds a leg's media ports.
 func (o *owner) open(e call.Open) []call.Input {
 	side := o.cfg.Sides[e.Side.Name]
-	st, err := o.s.media.Open(media.Side{Addr: e.Side.Addr, Low: side.Low, High: side.High})
+	var with Stream
+	if a := o.legs[0]; a != nil {
+		with = a.stream
+	}
+	st, err := o.s.media.Open(media.Side{Leg: legName(e.Side.Name), Addr: e.Side.Addr, Low: side.Low, High: side.High}, with)
 	if err != nil {
 		o.log.Error("no media port", "side", e.Side.Name, "addr", e.Side.Addr, "err", err)
 		return []call.Input{call.MediaRefused{Leg: e.Leg, Err: err}}
 	}
-	o.streams[e.Leg], o.sides[e.Leg] = st, e.Side.Name
+	o.legs[e.Leg] = &port{leg: e.Leg, side: e.Side.Name, stream: st}
 	local := st.Local()
 	seed := make([]byte, 40)
 	_, _ = rand.Read(seed)
@@ -34,62 +46,69 @@ func (o *owner) open(e call.Open) []call.Input {
 }
 
 func (o *owner) media(e call.Media) {
-	st := o.streams[e.Leg]
-	if st == nil {
+	p := o.legs[e.Leg]
+	if p == nil {
 		return
 	}
-	if err := st.Set(e.Flow); err != nil {
+	if err := p.stream.Set(e.Flow); err != nil {
 		o.log.Error("media not set", "leg", e.Leg, "err", err)
 	}
-	o.watchPorts(e.Leg, e.Flow.Recv)
+	p.sends = e.Flow.Recv
+	o.watchPorts()
 }
 
 func (o *owner) bridge(e call.Bridge) {
-	a, b := o.streams[e.A], o.streams[e.B]
+	a, b := o.legs[e.A], o.legs[e.B]
 	if a == nil || b == nil {
 		return
 	}
-	o.s.media.Bridge(a, b)
+	o.s.media.Bridge(a.stream, b.stream)
 	o.bridged = [2]call.LegID{e.A, e.B}
-	o.watchPorts(-1, false)
+	o.watchPorts()
+}
+
+// talks says whether a leg is one of the two that hear each other.
+func (o *owner) talks(leg call.LegID) bool {
+	return o.bridged[0] != o.bridged[1] && (leg == o.bridged[0] || leg == o.bridged[1])
 }
 
 func (o *owner) close(leg call.LegID) {
-	st := o.streams[leg]
-	if st == nil {
+	p := o.legs[leg]
+	if p == nil {
 		return
 	}
-	if o.bridged[0] != o.bridged[1] && (leg == o.bridged[0] || leg == o.bridged[1]) {
+	if o.talks(leg) {
 		if o.report == nil {
 			o.report = &CallReport{}
 		}
+		report := *o.report // views that are out share the former one
 		if leg == o.bridged[0] {
-			o.report.A = st.Stats()
+			report.A = p.stream.Stats()
 		} else {
-			o.report.B = st.Stats()
+			report.B = p.stream.Stats()
 		}
+		o.report = &report
 	}
-	delete(o.streams, leg)
-	st.Close()
-	o.watchPorts(-1, false)
+	delete(o.legs, leg)
+	p.stream.Close()
+	o.watchPorts()
 }
 
 // watchPorts publishes the streams of the talking legs for the quality watch.
-func (o *owner) watchPorts(leg call.LegID, sends bool) {
-	was := map[call.LegID]bool{}
-	if p := o.ports.Load(); p != nil {
-		for _, x := range *p {
-			was[x.leg] = x.sends
-		}
-	}
-	if leg >= 0 {
-		was[leg] = sends
-	}
+func (o *owner) watchPorts() {
 	var list []port
 	for _, id := range o.bridged {
-		if st := o.streams[id]; st != nil && o.bridged[0] != o.bridged[1] {
-			list = append(list, port{id, o.sides[id], st, was[id]})
+		if p := o.legs[id]; p != nil && o.talks(id) {
+			list = append(list, *p)
 		}
 	}
 	o.ports.Store(&list)
+}
+
+// legName is a side's name in the metrics.
+func legName(side string) string {
+	if lanZone(side) {
+		return "lan"
+	}
+	return "cloud"
 }

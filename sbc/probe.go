@@ -1,6 +1,7 @@
 package sbc
 
 import (
+	"net/netip"
 	"time"
 
 	"linekeeper/sbc/exchange"
@@ -32,14 +33,14 @@ func (s *Switch) Probe(target int, done func(code int, rtt time.Duration)) {
 	})
 }
 
-// TargetOf is the number of the server that an account uses.
+// TargetOf is the number of the server that an account uses, -1 if there is none.
 func (s *Switch) TargetOf(account string) int {
 	s.lines.mu.Lock()
 	defer s.lines.mu.Unlock()
 	if o := s.lines.owners[account]; o != nil {
 		return int(o.at.Load())
 	}
-	return 0
+	return -1
 }
 
 // TargetAt is the number of the server at an address, -1 if it is none.
@@ -51,3 +52,6 @@ func (s *Switch) TargetAt(flow sip.Flow) int {
 	}
 	return -1
 }
+
+// Knows says whether an address is one of the cloud's.
+func (s *Switch) Knows(a netip.Addr) bool { return s.lines.knows(a) }

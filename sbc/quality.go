@@ -1,10 +1,6 @@
 package sbc
 
-import (
-	"time"
-
-	"linekeeper/sbc/call"
-)
+import "time"
 
 const (
 	// mediaWatch is how often running media is looked at.
@@ -44,13 +40,4 @@ func (s *Switch) watchMedia() {
 		s.dead = dead
 		s.evidence.MediaDead(dead)
 	}
-}
-
-// CallsUp counts calls by their way, for the metrics.
-func (s *Switch) CallsUp() map[call.Way]int {
-	out := map[call.Way]int{}
-	for _, v := range s.Calls() {
-		out[v.Way]++
-	}
-	return out
 }

@@ -51,50 +51,77 @@ func (s *Switch) register(tx *exchange.Server, req *sip.Request, flow sip.Flow) 
 }
 
 // bind puts the contacts of a REGISTER into the table and lists what is bound;
-// a code other than 200 says why not.
+// a code other than 200 says why not. All contacts are judged before any is
+// taken, and those that leave go first: a phone may swap one for another.
 func (s *Switch) bind(cfg *Config, ext string, req *sip.Request, flow sip.Flow, now time.Time) ([]location.Binding, int) {
 	seq, _ := sip.Seq(req)
 	id := sip.CallIDOf(req)
 	contacts := sip.Contacts(req)
+	var leave, come []location.Binding
 	for _, c := range contacts {
 		if c.Address.Wildcard {
 			return s.unbindAll(ext, req, len(contacts), id, seq, now)
 		}
-	}
-	bindings := s.location.Lookup(now, ext)
-	for _, c := range contacts {
+		if c.Address.Host == "" { // mailto and the like: nothing to call
+			return nil, 400
+		}
 		asked := sip.ContactExpires(req, c, cfg.MaxExpires)
 		if asked > 0 && asked < cfg.MinExpires {
 			return nil, 423
 		}
-		b := location.Binding{
-			Extension: ext, URI: sip.URIText(&c.Address), Flow: flow, Instance: strings.Trim(sip.Unquote(sip.ParamValue(c.Params, "+sip.instance")), "<>"),
-			UserAgent: clip(sip.HeaderValue(req, "User-Agent"), 128), CallID: id, CSeq: seq, Q: uint16(sip.ContactQ(c)),
-		}
-		if n, err := strconv.ParseUint(sip.ParamValue(c.Params, "reg-id"), 10, 31); err == nil {
-			b.RegID = uint32(n)
-		}
-		var err error
-		fresh := !holds(bindings, b.URI)
+		b := binding(ext, req, c, flow)
+		b.CallID, b.CSeq = id, seq
 		if asked == 0 {
-			bindings, err = s.location.Remove(now, b)
-		} else {
-			b.Expires = now.Add(shorten(min(asked, cfg.MaxExpires), cfg.MinExpires))
-			bindings, err = s.location.Register(now, b)
+			leave = append(leave, b)
+			continue
 		}
-		switch {
-		case errors.Is(err, location.ErrOutOfOrder):
-			return nil, 500
-		case err != nil:
-			s.log.Warn("contact not taken", "ext", ext, "err", err)
-			return nil, 503
-		case asked == 0:
-			s.watch.PhoneGone(ext)
-		default:
-			s.watch.PhoneRegistered(ext, flow, fresh)
+		b.Expires = now.Add(shorten(min(asked, cfg.MaxExpires), cfg.MinExpires))
+		come = append(come, b)
+	}
+	return s.rebind(ext, leave, come, now)
+}
+
+// binding is a contact of a REGISTER as the table keeps it.
+func binding(ext string, req *sip.Request, c *sip.Contact, flow sip.Flow) location.Binding {
+	b := location.Binding{
+		Extension: ext, URI: sip.URIText(&c.Address), Flow: flow, Instance: strings.Trim(sip.ParamValue(c.Params, "+sip.instance"), "<>"),
+		UserAgent: clip(sip.HeaderValue(req, "User-Agent"), 128), Q: uint16(sip.ContactQ(c)),
+	}
+	if n, err := strconv.ParseUint(sip.ParamValue(c.Params, "reg-id"), 10, 31); err == nil {
+		b.RegID = uint32(n)
+	}
+	return b
+}
+
+// rebind takes contacts out of the table and puts others in.
+func (s *Switch) rebind(ext string, leave, come []location.Binding, now time.Time) ([]location.Binding, int) {
+	before := s.location.Lookup(now, ext)
+	bindings := before
+	var err error
+	for _, b := range leave {
+		if bindings, err = s.location.Remove(now, b); err != nil {
+			return nil, s.untaken(ext, err)
 		}
 	}
+	for _, b := range come {
+		if bindings, err = s.location.Register(now, b); err != nil {
+			return nil, s.untaken(ext, err)
+		}
+		s.watch.PhoneRegistered(ext, b.Flow, !holds(before, b.URI))
+	}
+	if len(bindings) < len(before) {
+		s.watch.PhoneGone(ext)
+	}
 	return bindings, 200
+}
+
+// untaken is the code for a contact that the table doesn't take.
+func (s *Switch) untaken(ext string, err error) int {
+	if errors.Is(err, location.ErrOutOfOrder) {
+		return 500 // RFC 3261 10.3 step 7
+	}
+	s.log.Warn("contact not taken", "ext", ext, "err", err)
+	return 503
 }
 
 func holds(bs []location.Binding, uri string) bool {
@@ -112,18 +139,21 @@ func (s *Switch) unbindAll(ext string, req *sip.Request, contacts int, id string
 	if d, ok := sip.ExpiresOf(req); !ok || d != 0 || contacts != 1 {
 		return nil, 400
 	}
+	had := len(s.location.Lookup(now, ext)) > 0
 	if err := s.location.RemoveAll(now, ext, id, seq); err != nil {
-		return nil, 500
+		return nil, s.untaken(ext, err)
 	}
-	s.watch.PhoneGone(ext)
+	if had {
+		s.watch.PhoneGone(ext)
+	}
 	return nil, 200
 }
 
-// shorten takes a random share of up to an eighth off a granted expiry, so that
-// phones that all started in one moment don't all come back in one.
+// shorten takes a random share of up to an eighth off a granted expiry, in whole
+// seconds, so that phones that all started in one moment don't all come back in one.
 func shorten(d, least time.Duration) time.Duration {
-	cut := time.Duration(rand.Int64N(int64(d)/8 + 1))
-	return max(d-cut, least).Truncate(time.Second)
+	whole := int64(d / time.Second)
+	return max(time.Duration(whole-rand.Int64N(whole/8+1))*time.Second, least)
 }
 
 func clip(s string, most int) string {

@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"linekeeper/appliance/loop"
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/exchange"
 	"linekeeper/sbc/location"
-	"linekeeper/sbc/media"
 	"linekeeper/sbc/sip"
 )
 
@@ -63,7 +63,7 @@ type Deps struct {
 	Exchange *exchange.Exchange
 	Flows    Flows
 	Pings    Pinger
-	Media    *media.Engine
+	Media    Media
 	Location *location.Table
 	Guard    Guard
 	Evidence Evidence
@@ -89,7 +89,7 @@ type Switch struct {
 	exchange    *exchange.Exchange
 	flows       Flows
 	pings       Pinger
-	media       *media.Engine
+	media       Media
 	location    *location.Table
 	guard       Guard
 	evidence    Evidence
@@ -107,9 +107,9 @@ type Switch struct {
 	// merged are the INVITEs being handled, against the same request coming in twice by different ways (RFC 3261 8.2.2.2).
 	merged map[string]string
 
-	life  context.Context // owners' lifetime; set by Run before traffic
+	life  context.Context // owners' lifetime, nil before and after Run; guarded by mu
+	drain bool            // guarded by mu
 	wg    sync.WaitGroup
-	drain atomic.Bool
 	ready atomic.Bool
 	count counters
 	dead  int // belongs to Run's goroutine
@@ -140,7 +140,9 @@ func (s *Switch) Run(ctx context.Context, ready func()) error {
 		return errors.New("switchboard has no configuration")
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.mu.Lock()
 	s.life = life
+	s.mu.Unlock()
 	s.exchange.Handle(s)
 	s.lines.start(life)
 	s.ready.Store(true)
@@ -151,6 +153,9 @@ func (s *Switch) Run(ctx context.Context, ready func()) error {
 		select {
 		case <-ctx.Done():
 			s.ready.Store(false)
+			s.mu.Lock()
+			s.life = nil // no call begins any more
+			s.mu.Unlock()
 			stop()
 			s.lines.wait()
 			s.wg.Wait()
@@ -165,7 +170,14 @@ func (s *Switch) Run(ctx context.Context, ready func()) error {
 func (s *Switch) Configure(c *Config) {
 	c.prepare()
 	s.cfg.Store(c)
-	s.auth.Store(newAuthority(c.Realm))
+	if a := s.auth.Load(); a == nil || a.a.Realm() != c.Realm { // else the nonces that are out stay good
+		s.auth.Store(newAuthority(c.Realm))
+	}
+	for ext := range s.location.Snapshot(time.Now()) {
+		if _, known := c.Extensions[ext]; !known {
+			s.location.Forget(ext)
+		}
+	}
 	s.lines.configure(c)
 }
 
@@ -231,7 +243,10 @@ func (s *Switch) inDialog(tx *exchange.Server, req *sip.Request, flow sip.Flow, 
 		s.answer(tx, req, 481)
 		return
 	}
-	if err := o.request(leg, tx, req, flow); err != nil {
+	switch err := o.request(leg, tx, req, flow); {
+	case errors.Is(err, loop.ErrEnded):
+		s.answer(tx, req, 481)
+	case err != nil:
 		s.unavailable(tx, req, time.Second)
 	}
 }
@@ -285,59 +300,4 @@ func (s *Switch) random() string {
 	b := make([]byte, 10)
 	_, _ = rand.Read(b)
 	return strings.ToLower(base32.StdEncoding.EncodeToString(b))
-}
-
-// Calls lists the calls that are up.
-func (s *Switch) Calls() []CallView {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]CallView, 0, len(s.calls))
-	for _, o := range s.calls {
-		if v := o.view.Load(); v != nil && v.End == nil {
-			out = append(out, *v)
-		}
-	}
-	return out
-}
-
-// Drain refuses new calls with 503 and waits until the last one has ended or
-// ctx does; every few seconds say is told how many remain.
-func (s *Switch) Drain(ctx context.Context, say func(left int)) {
-	s.drain.Store(true)
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for i := 0; ; i++ {
-		left := len(s.Calls())
-		if left == 0 {
-			return
-		}
-		if i%25 == 0 {
-			say(left)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-// Check proves that the call engine answers: the locks are free and owners can
-// be made. The watchdog asks it.
-func (s *Switch) Check(ctx context.Context) error {
-	done := make(chan struct{})
-	s.wg.Go(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		close(done)
-	})
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return errors.New("the call engine doesn't answer")
-	}
-	if !s.ready.Load() {
-		return errors.New("the switchboard isn't serving")
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package survivability
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type Keeper struct {
 	loop   *loop.Loop[mode.Input, mode.Effect]
 	view   atomic.Pointer[mode.View]
 
+	done atomic.Bool // Run has returned
 	// probes are the probe timers by target; they belong to the owner's goroutine.
 	probes map[int]*time.Timer
 }
@@ -46,6 +48,7 @@ func NewKeeper(cfg mode.Config, p Prober, log *slog.Logger, became func(mode.Vie
 	k.loop = loop.New[mode.Input, mode.Effect](k.m, inboxDepth, k.perform)
 	v := k.m.View()
 	k.view.Store(&v)
+	k.Tell(mode.Start{}) // first of all, whatever evidence comes before Run
 	return k
 }
 
@@ -54,13 +57,14 @@ func (k *Keeper) Name() string { return "mode" }
 
 // Run keeps the mode until ctx ends.
 func (k *Keeper) Run(ctx context.Context, ready func()) error {
-	k.Tell(mode.Start{})
 	ready()
-	err := k.loop.Run(ctx)
-	for _, t := range k.probes {
-		t.Stop()
-	}
-	return err
+	defer k.done.Store(true)
+	defer func() {
+		for _, t := range k.probes {
+			t.Stop()
+		}
+	}()
+	return k.loop.Run(ctx)
 }
 
 // Tell hands in a piece of evidence. It never blocks; what an overloaded owner
@@ -68,6 +72,14 @@ func (k *Keeper) Run(ctx context.Context, ready func()) error {
 func (k *Keeper) Tell(in mode.Input) {
 	if err := k.loop.Post(in); err != nil {
 		k.log.Debug("evidence dropped", "err", err)
+	}
+}
+
+// report tells what became of a probe. Unlike other evidence it is never lost:
+// the machine orders a target's next probe only after it.
+func (k *Keeper) report(in mode.Input) {
+	if errors.Is(k.loop.Post(in), loop.ErrBusy) && !k.done.Load() {
+		time.AfterFunc(k.fast/10, func() { k.report(in) })
 	}
 }
 
@@ -103,13 +115,13 @@ func (k *Keeper) probe(target int) {
 	var once atomic.Bool
 	late := time.AfterFunc(k.fast, func() {
 		if once.CompareAndSwap(false, true) {
-			k.Tell(mode.Missed{Target: target})
+			k.report(mode.Missed{Target: target})
 		}
 	})
 	k.prober.Probe(target, func(code int, rtt time.Duration) {
 		if once.CompareAndSwap(false, true) {
 			late.Stop()
 		}
-		k.Tell(mode.Answered{Target: target, Code: code, RTT: rtt})
+		k.report(mode.Answered{Target: target, Code: code, RTT: rtt})
 	})
 }
