@@ -37,7 +37,7 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 			trunkZone: {SRTP: policy(site.Provider.SRTP), Codecs: site.Provider.Codecs, Low: site.WAN.MediaPorts.Low, High: site.WAN.MediaPorts.High,
 				Addr: site.WAN.Address},
 		},
-		Book: number.NewBook(numberPlan(site)), Profile: p, Internal: site.Provider.Internal,
+		Book: number.NewBook(site.Plan()), Profile: p, Internal: site.Provider.Internal,
 		CallTimeout: site.Survivability.CallTimeout.D(), Ring: ringTime, MainNumber: site.Site.MainNumber,
 	}
 	for _, e := range site.Extensions {
@@ -63,18 +63,6 @@ func domain(site *config.Site) string {
 // serverName is what the provider's certificate must carry.
 func serverName(site *config.Site) string {
 	return cmp.Or(site.Provider.TLS.ServerName, domain(site))
-}
-
-func numberPlan(site *config.Site) number.Plan {
-	p := number.Plan{
-		Country: site.Site.Country, AreaCode: site.Site.AreaCode, Outside: site.Dialplan.OutsidePrefix,
-		Emergency: site.Dialplan.Emergency, Blocked: site.Dialplan.Blocked, Short: site.Dialplan.Short,
-		Extensions: make(map[string]number.E164, len(site.Extensions)),
-	}
-	for _, e := range site.Extensions {
-		p.Extensions[e.Number] = e.Public
-	}
-	return p
 }
 
 func policy(p provider.SRTP) sdp.Policy {

@@ -31,6 +31,8 @@ type cli struct {
 	Socket  string           `help:"Unix socket of the daemon. Default: LINEKEEPER_API_SOCKET, api.socket of /etc/linekeeper/appliance.yaml, /run/linekeeper/api.sock." placeholder:"PATH"`
 	Version kong.VersionFlag `help:"Print the version and end."`
 
+	Run    runCmd    `cmd:"" help:"Run the daemon."`
+	Demo   demoCmd   `cmd:"" help:"Play a day at a site with nothing to install."`
 	Check  checkCmd  `cmd:"" help:"Check a site document and print every finding."`
 	Status statusCmd `cmd:"" help:"Show how the appliance is."`
 	Phones phonesCmd `cmd:"" help:"Show the extensions and who is registered for them."`
@@ -72,7 +74,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		kong.Name("linekeeper"),
 		kong.Description("The appliance between an office's telephones and its cloud PBX."),
 		kong.Writers(out, errs),
-		kong.Vars{"version": "linekeeper " + versionText()},
+		kong.Vars{"version": "linekeeper " + versionText(), "settings": settings.File},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 80}),
 		kong.Exit(func(c int) { done, code = true, c }),
 	)

@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"linekeeper/sbc/sip"
 )
@@ -138,196 +135,18 @@ func (c *conn) remark(dscp uint8) {
 	}
 }
 
-// dial begins a connection: its local port is settled when dial returns, the
-// rest happens in the background.
-func (z *zone) dial(t sip.Transport, local netip.Addr, port uint16, remote netip.AddrPort) (*conn, error) {
-	conf := z.config()
-	if t == sip.TLS && conf.ClientTLS == nil {
-		return nil, fmt.Errorf("connect to %s: zone %q has no tls settings", remote, conf.Name)
-	}
-	bound := make(chan error, 1)
-	var addr netip.AddrPort
-	dialer := net.Dialer{
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 20 * time.Second, Interval: 5 * time.Second, Count: 3},
-		Control: rawControl(func(fd int) error {
-			err := prepareStream(fd, local.Is6(), conf.DSCP, z.wire.limits.Dead)
-			if err == nil {
-				addr, err = bindNear(fd, netip.AddrPortFrom(local, port))
-			}
-			// Connecting here shows whether the port still belongs to an old
-			// connection to the same peer; Go's own connect then finds it under way.
-			if err == nil && errors.Is(unix.Connect(fd, sockaddr(remote)), unix.EADDRNOTAVAIL) {
-				err = unix.EADDRNOTAVAIL
-			}
-			bound <- err
-			return err
-		}),
-	}
-	type result struct {
-		sock net.Conn
-		err  error
-	}
-	done := make(chan result, 1)
-	life, cancel := context.WithTimeout(context.Background(), z.wire.limits.Dial)
-	started := z.wire.spawn(func() {
-		sock, err := dialer.DialContext(life, family("tcp", remote), remote.String())
-		done <- result{sock, err}
-	})
-	if !started {
-		cancel()
-		return nil, ErrClosed
-	}
-	var early *result
-	select {
-	case err := <-bound:
-		if err != nil {
-			cancel()
-			<-done
-			if errors.Is(err, unix.EADDRNOTAVAIL) && port != 0 {
-				return z.dial(t, local, 0, remote)
-			}
-			return nil, fmt.Errorf("connect to %s: %w", remote, err)
-		}
-	case r := <-done:
-		select {
-		case err := <-bound:
-			if err != nil {
-				cancel()
-				if errors.Is(err, unix.EADDRNOTAVAIL) && port != 0 {
-					return z.dial(t, local, 0, remote)
-				}
-				return nil, fmt.Errorf("connect to %s: %w", remote, err)
-			}
-			early = &r
-		default:
-			cancel()
-			return nil, fmt.Errorf("connect to %s: %w", remote, r.err)
-		}
-	}
-	c := newConn(z, sip.Flow{Zone: conf.Name, Transport: t, Local: addr, Remote: remote}, true)
-	drop := func() {
-		cancel()
-		r := result{}
-		if early != nil {
-			r = *early
-		} else {
-			r = <-done
-		}
-		if r.sock != nil {
-			_ = r.sock.Close()
-		}
-	}
-	if err := z.enter(c); err != nil {
-		drop()
-		return nil, err
-	}
-	ok := z.wire.spawn(func() {
-		defer cancel()
-		stopCancel := context.AfterFunc(c.life, cancel)
-		defer stopCancel()
-		var r result
-		if early != nil {
-			r = *early
-		} else {
-			r = <-done
-		}
-		if r.err != nil {
-			c.fail(fmt.Errorf("connect to %s: %w", remote, r.err))
-			c.finish()
-			return
-		}
-		c.run(life, r.sock.(*net.TCPConn))
-	})
-	if !ok {
-		z.leave(c)
-		drop()
-		return nil, ErrClosed
-	}
-	return c, nil
-}
-
-// accept takes connections until the listener is closed.
-func (l *listener) accept() {
-	w := l.zone.wire
-	for {
-		raw, err := l.sock.AcceptTCP()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			// Out of descriptors, most likely: give others time to close theirs.
-			w.bad.add(fmt.Errorf("accept: %w", err), l.bound.String())
-			pause := time.NewTimer(50 * time.Millisecond)
-			<-pause.C
-			continue
-		}
-		l.take(raw)
-	}
-}
-
-// take serves an accepted connection if the guard and the limits allow it.
-func (l *listener) take(raw *net.TCPConn) {
-	z, w := l.zone, l.zone.wire
-	remote := raw.RemoteAddr().(*net.TCPAddr).AddrPort()
-	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
-	local := raw.LocalAddr().(*net.TCPAddr).AddrPort()
-	if w.guard.Admit(remote.Addr(), time.Now()) != Admitted || !w.accepts.enter(remote.Addr(), w.limits, w.guard) {
-		_ = raw.SetLinger(0)
-		_ = raw.Close()
-		return
-	}
-	conf := z.config()
-	c := newConn(z, sip.Flow{Zone: conf.Name, Transport: l.transport, Local: local, Remote: remote}, false)
-	err := control(raw, func(fd int) error { return prepareStream(fd, local.Addr().Is6(), conf.DSCP, w.limits.Unacked) })
-	if err == nil {
-		err = raw.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3})
-	}
-	if err == nil {
-		err = z.enter(c)
-	}
-	if err != nil {
-		w.accepts.leave(remote.Addr())
-		_ = raw.Close()
-		return
-	}
-	ok := w.spawn(func() {
-		defer w.accepts.leave(remote.Addr())
-		greet, cancel := context.WithTimeout(c.life, w.limits.Greeting)
-		defer cancel()
-		c.run(greet, raw)
-	})
-	if !ok {
-		z.leave(c)
-		w.accepts.leave(remote.Addr())
-		_ = raw.Close()
-	}
-}
-
 // run shakes hands, reads until the connection ends, and reports that.
 func (c *conn) run(shake context.Context, raw *net.TCPConn) {
 	defer c.finish()
-	var sock net.Conn = raw
 	if !c.attach(raw, nil) {
 		_ = raw.Close()
 		return
 	}
-	if c.flow.Transport == sip.TLS {
-		conf, err := c.zone.tlsConfig(c.dialled)
-		if err != nil {
-			c.fail(err)
-			_ = raw.Close()
-			return
-		}
-		secure := tls.Server(raw, conf)
-		if c.dialled {
-			secure = tls.Client(raw, conf)
-		}
-		if err := secure.HandshakeContext(shake); err != nil {
-			c.fail(fmt.Errorf("tls with %s: %w", c.flow.Remote, err))
-			_ = raw.Close()
-			return
-		}
-		sock = secure
+	sock, err := c.secure(shake, raw)
+	if err != nil {
+		c.fail(err)
+		_ = raw.Close()
+		return
 	}
 	if c.attach(raw, sock) {
 		c.read(sock)
@@ -341,6 +160,26 @@ func (c *conn) run(shake context.Context, raw *net.TCPConn) {
 		return
 	}
 	_ = sock.Close()
+}
+
+// secure is what messages flow over: raw itself, or TLS over it once both
+// sides have shaken hands.
+func (c *conn) secure(shake context.Context, raw *net.TCPConn) (net.Conn, error) {
+	if c.flow.Transport != sip.TLS {
+		return raw, nil
+	}
+	conf, err := c.zone.tlsConfig(c.dialled)
+	if err != nil {
+		return nil, err
+	}
+	sock := tls.Server(raw, conf)
+	if c.dialled {
+		sock = tls.Client(raw, conf)
+	}
+	if err := sock.HandshakeContext(shake); err != nil {
+		return nil, fmt.Errorf("tls with %s: %w", c.flow.Remote, err)
+	}
+	return sock, nil
 }
 
 // finish reports the end, unless it is the box's own.

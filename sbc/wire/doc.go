@@ -8,6 +8,14 @@
 //	socket ─▶ guard ─▶ parse ─▶ validate ─▶ Handler.Receive
 //	Send ─▶ UDP: written at once · stream: queued, connected in the background
 //
-// A datagram of up to 65,535 octets is sent as it is, fragmented by the kernel
-// where the path needs it; it is never dropped in silence.
+// A datagram of up to 65,507 octets, the most that IPv4 can carry, is sent as it
+// is, fragmented by the kernel where the path needs it. A larger one is
+// ErrTooLarge; none is dropped in silence.
+//
+// A stream connection:
+//
+//	accepted ──▶ shaking hands (TLS) ──▶ reading ──▶ ended ──▶ Handler.Lost
+//	Flow, Send ─▶ connecting ─────────────▲            ▲
+//	              queueing messages        Greeting, Half, Idle, Pong, Write
+//	                                       run out; framing lost; peer closes
 package wire

@@ -62,3 +62,10 @@ func origin(local netip.Addr) []byte {
 	}
 	return unix.PktInfo6(&unix.Inet6Pktinfo{Addr: local.As16(), Ifindex: scope(local)})
 }
+
+func family(network string, addr netip.AddrPort) string {
+	if addr.Addr().Is4() {
+		return network + "4"
+	}
+	return network + "6"
+}

@@ -1,11 +1,10 @@
 package wire
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -24,6 +23,7 @@ type zone struct {
 	wire *Wire
 
 	change sync.Mutex // one set at a time
+	dials  sync.Mutex // one connection is begun at a time
 
 	mu        sync.Mutex
 	conf      Zone
@@ -65,52 +65,32 @@ func (z *zone) config() Zone {
 func (z *zone) set(want Zone) error {
 	z.change.Lock()
 	defer z.change.Unlock()
-	sockets, listeners, fresh, err := z.acquire(want)
+	got, err := z.acquire(want)
 	if err != nil {
 		return err
 	}
 	z.mu.Lock()
 	if z.gone {
 		z.mu.Unlock()
-		closeAll(fresh)
+		closeAll(got.fresh)
 		return ErrNoZone
 	}
-	var old []closer
-	for _, s := range z.sockets {
-		if !slices.Contains(sockets, s) && (!s.borrowed || (z.conf.Source != want.Source || z.conf.Port != want.Port)) {
-			old = append(old, s)
-		} else if s.borrowed {
-			sockets = append(sockets, s)
-		}
+	had := z.conf
+	old := z.adoptLocked(want, got)
+	sockets, conns := z.sockets, slices.Collect(maps.Values(z.conns))
+	z.mu.Unlock()
+	closeAll(old)
+	for _, f := range got.fresh {
+		f.serve()
 	}
-	for _, l := range z.listeners {
-		if !slices.Contains(listeners, l) {
-			old = append(old, l)
-		}
-	}
-	var moved []*conn
-	if z.conf.Source != want.Source || z.conf.Port != want.Port {
-		for _, c := range z.conns {
+	if had.movedTo(want) {
+		for _, c := range conns {
 			if c.dialled {
-				moved = append(moved, c)
+				c.fail(fmt.Errorf("source address changed: %w", ErrNoZone))
 			}
 		}
 	}
-	remark := z.conf.DSCP != want.DSCP
-	z.conf, z.sockets, z.listeners = want, sockets, listeners
-	conns := make([]*conn, 0, len(z.conns))
-	for _, c := range z.conns {
-		conns = append(conns, c)
-	}
-	z.mu.Unlock()
-	closeAll(old)
-	for _, c := range moved {
-		c.fail(fmt.Errorf("source address changed: %w", ErrNoZone))
-	}
-	for _, f := range fresh {
-		f.serve()
-	}
-	if remark {
+	if had.DSCP != want.DSCP {
 		for _, s := range sockets {
 			s.remark(want.DSCP)
 		}
@@ -121,74 +101,30 @@ func (z *zone) set(want Zone) error {
 	return nil
 }
 
-// closer is a socket of a zone, open but perhaps not served yet.
-type closer interface {
-	close()
-	serve()
-}
+// movedTo says whether what the zone begins itself leaves from elsewhere in
+// want.
+func (z Zone) movedTo(want Zone) bool { return z.Source != want.Source || z.Port != want.Port }
 
-func closeAll(all []closer) {
-	for _, c := range all {
-		c.close()
-	}
-}
-
-// acquire finds or opens a socket for each address; fresh are the new ones.
-func (z *zone) acquire(want Zone) (udp []*datagrams, tcp []*listener, fresh []closer, err error) {
-	z.mu.Lock()
-	sockets, listeners := slices.Clone(z.sockets), slices.Clone(z.listeners)
-	z.mu.Unlock()
-	for _, l := range want.Listen {
-		wildcard := len(l.addresses()) > 1
-		var port uint16
-		for i, addr := range l.addresses() {
-			if i > 0 && addr.Port() == 0 {
-				addr = netip.AddrPortFrom(addr.Addr(), port)
-			}
-			made, err := z.open(l.Transport, addr, want, &udp, &tcp, sockets, listeners)
-			if err != nil {
-				if wildcard && i > 0 && noFamily(err) {
-					continue // a host without IPv6
-				}
-				closeAll(fresh)
-				return nil, nil, nil, fmt.Errorf("listen on %s %s: %w", l.Transport, addr, err)
-			}
-			if made != nil {
-				fresh = append(fresh, made)
-			}
-			if l.Transport == sip.UDP {
-				port = udp[len(udp)-1].bound.Port()
-			} else {
-				port = tcp[len(tcp)-1].bound.Port()
-			}
+// adoptLocked makes what was acquired the zone's own, and returns what it needs
+// no longer. A socket that was opened for sending stays unless it moves.
+func (z *zone) adoptLocked(want Zone, got *holding) []closer {
+	var old []closer
+	for _, s := range z.sockets {
+		switch {
+		case slices.Contains(got.sockets, s):
+		case s.borrowed && !z.conf.movedTo(want):
+			got.sockets = append(got.sockets, s)
+		default: // asked for no longer
+			old = append(old, s)
 		}
 	}
-	return udp, tcp, fresh, nil
-}
-
-func (z *zone) open(t sip.Transport, addr netip.AddrPort, want Zone, udp *[]*datagrams, tcp *[]*listener, sockets []*datagrams, listeners []*listener) (closer, error) {
-	if t == sip.UDP {
-		if i := slices.IndexFunc(sockets, func(s *datagrams) bool { return s.asked == addr && !s.borrowed }); i >= 0 {
-			*udp = append(*udp, sockets[i])
-			return nil, nil
+	for _, l := range z.listeners {
+		if !slices.Contains(got.listeners, l) {
+			old = append(old, l)
 		}
-		s, err := openDatagrams(z, addr, want.DSCP)
-		if err != nil {
-			return nil, err
-		}
-		*udp = append(*udp, s)
-		return s, nil
 	}
-	if i := slices.IndexFunc(listeners, func(l *listener) bool { return l.asked == addr && l.transport == t }); i >= 0 {
-		*tcp = append(*tcp, listeners[i])
-		return nil, nil
-	}
-	l, err := openListener(z, t, addr, want.DSCP)
-	if err != nil {
-		return nil, err
-	}
-	*tcp = append(*tcp, l)
-	return l, nil
+	z.conf, z.sockets, z.listeners = want, got.sockets, got.listeners
+	return old
 }
 
 // close ends everything that the zone holds.
@@ -197,10 +133,7 @@ func (z *zone) close(cause error) {
 	z.gone = true
 	sockets, listeners := z.sockets, z.listeners
 	z.sockets, z.listeners = nil, nil
-	conns := make([]*conn, 0, len(z.conns))
-	for _, c := range z.conns {
-		conns = append(conns, c)
-	}
+	conns := slices.Collect(maps.Values(z.conns))
 	z.mu.Unlock()
 	for _, s := range sockets {
 		s.close()
@@ -257,6 +190,8 @@ func (z *zone) connection(t sip.Transport, remote netip.AddrPort) (*conn, error)
 	if !remote.IsValid() || remote.Port() == 0 {
 		return nil, fmt.Errorf("connect to %s: not a full address", remote)
 	}
+	z.dials.Lock() // who asks at the same time gets the same connection
+	defer z.dials.Unlock()
 	if c := z.find(sip.Flow{Transport: t, Remote: remote}); c != nil {
 		return c, nil
 	}
@@ -264,7 +199,7 @@ func (z *zone) connection(t sip.Transport, remote netip.AddrPort) (*conn, error)
 	if err != nil {
 		return nil, err
 	}
-	return z.dial(t, local, z.config().Port, remote)
+	return z.dial(t, netip.AddrPortFrom(local, z.config().Port), remote)
 }
 
 // enter adds a connection to the zone's tables.
@@ -290,39 +225,6 @@ func (z *zone) leave(c *conn) {
 		delete(z.peers, key)
 	}
 	z.wire.stats.conns.Add(-1)
-}
-
-// listener accepts connections on one address.
-type listener struct {
-	zone         *zone
-	transport    sip.Transport
-	asked, bound netip.AddrPort
-	sock         *net.TCPListener
-}
-
-func openListener(z *zone, t sip.Transport, addr netip.AddrPort, dscp uint8) (*listener, error) {
-	conf := net.ListenConfig{Control: rawControl(func(fd int) error { return prepareListener(fd, addr.Addr().Is6(), dscp) })}
-	sock, err := conf.Listen(context.Background(), family("tcp", addr), addr.String())
-	if err != nil {
-		return nil, err
-	}
-	tcp := sock.(*net.TCPListener)
-	return &listener{zone: z, transport: t, asked: addr, bound: tcp.Addr().(*net.TCPAddr).AddrPort(), sock: tcp}, nil
-}
-
-func (l *listener) close() { _ = l.sock.Close() }
-
-func (l *listener) serve() {
-	if !l.zone.wire.spawn(l.accept) {
-		l.close()
-	}
-}
-
-func family(network string, addr netip.AddrPort) string {
-	if addr.Addr().Is4() {
-		return network + "4"
-	}
-	return network + "6"
 }
 
 // tlsConfig is what a connection of the zone shakes hands with.

@@ -1,0 +1,91 @@
+package appliance
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"linekeeper/appliance/config"
+	"linekeeper/sbc"
+	"linekeeper/sbc/resolve"
+	"linekeeper/sbc/sip"
+	"linekeeper/sbc/wire"
+	"linekeeper/sbc/wire/cert"
+)
+
+// buildWire makes the guard and the zones: the LAN and the trunk.
+func (b *Box) buildWire(site *config.Site) error {
+	b.guard = wire.NewGuard(wire.Rules{})
+	b.configureGuard(site)
+	b.guard.Trusted(func(a netip.Addr) bool { return b.bindings.Trusted(a) || b.sw != nil && b.sw.Knows(a) })
+	lan := wire.Zone{Name: sbc.LAN, DSCP: uint8(site.Network.QoS.Signalling)}
+	for _, l := range site.LAN.SIP {
+		lan.Listen = append(lan.Listen, wire.Listen{Transport: l.Transport, Addr: l.AddrPort()})
+	}
+	var err error
+	if b.lanCert, err = cert.Open(filepath.Join(b.opts.Settings.DataDir, "ca")); err != nil {
+		return fmt.Errorf("certificate for the lan: %w", err)
+	}
+	lan.ServerTLS = b.lanCert.Config()
+	trunk := wire.Zone{Name: trunkZone, Source: site.WAN.Address, Port: trunkPort, DSCP: uint8(site.Network.QoS.Signalling), KeepAlive: site.Provider.Register.NATRefresh.D()}
+	if trunk.ClientTLS, err = clientTLS(site); err != nil {
+		return err
+	}
+	b.wire = wire.New(wire.Deps{Zones: []wire.Zone{lan, trunk}, Log: b.log, Guard: b.guard})
+	return nil
+}
+
+func (b *Box) configureGuard(site *config.Site) {
+	b.guard.Set(wire.Rules{Allow: prefixes(site.Security.Allow), Deny: prefixes(site.Security.Deny), After: site.Security.Ban.After, For: site.Security.Ban.For.D()})
+}
+
+func prefixes(ps []config.Prefix) []netip.Prefix {
+	out := make([]netip.Prefix, len(ps))
+	for i, p := range ps {
+		out[i] = p.Prefix
+	}
+	return out
+}
+
+// clientTLS is how the box proves the provider, and itself to it.
+func clientTLS(site *config.Site) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: serverName(site)}
+	t := site.Provider.TLS
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("provider.tls.ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("provider.tls.ca: no certificate in %s", t.CA)
+		}
+	}
+	if t.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("provider.tls.certificate: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// source is where the provider's addresses come from.
+func source(site *config.Site) resolve.Source {
+	p := site.Profile()
+	src := resolve.Source{Domain: site.Provider.Domain, Transport: site.Provider.Transport, Port: p.Port(site.Provider.Transport)}
+	for _, s := range site.Provider.Servers {
+		src.Servers = append(src.Servers, resolve.Server{Transport: s.Transport, Host: s.Host, Port: s.Port})
+	}
+	return src
+}
+
+// pinger sends keep-alives over the wire.
+type pinger struct{ w *wire.Wire }
+
+// Ping keeps a NAT's mapping toward the cloud.
+func (p pinger) Ping(flow sip.Flow) { _ = p.w.Ping(flow) } // a dead connection is told by Lost
