@@ -51,8 +51,8 @@ vet: ## go vet
 
 .PHONY: lint
 lint: $(TOOLS)/staticcheck $(TOOLS)/housevet ## staticcheck; exhaustive, errorlint and sloglint as a vet tool
-	$(TOOLS)/staticcheck ./...
-	go vet -vettool=$(TOOLS)/housevet ./...
+	@found=0; $(TOOLS)/staticcheck ./... || found=1; \
+	go vet -vettool=$(TOOLS)/housevet ./... || found=1; exit $$found
 
 $(TOOLS)/staticcheck: .ci/tools/go.mod .ci/tools/go.sum
 	go build -C .ci/tools -o $@ honnef.co/go/tools/cmd/staticcheck

@@ -26,6 +26,7 @@ type Account struct {
 	CAFile         string // authority of the registrar's certificate, "" for any
 	Hz             float64
 	Addr           string // where it listens, the host's address if empty
+	Port           int    // where it listens, 0 for any
 }
 
 // Baresip is a running phone with a remote control.
@@ -77,7 +78,7 @@ func (h *Host) StartBaresip(t *testing.T, a Account) *Baresip {
 		t.Fatal(err)
 	}
 	render(t, "../../testdata/baresip/config", filepath.Join(dir, "config"), map[string]any{
-		"Addr": a.Addr, "Control": controlPort, "Tone": tone, "Sound": sound, "CAFile": a.CAFile,
+		"Addr": a.Addr, "Control": controlPort, "Tone": tone, "Sound": sound, "CAFile": a.CAFile, "Port": a.Port,
 	})
 	render(t, "../../testdata/baresip/accounts", filepath.Join(dir, "accounts"), a)
 	writeFile(t, filepath.Join(dir, "contacts"), "")
@@ -197,11 +198,13 @@ func (b *Baresip) do(t *testing.T, command, params string) {
 	}
 }
 
-// Dial calls a number at the registrar.
+// Dial calls a number at the registrar. Await then starts with this call.
 func (b *Baresip) Dial(t *testing.T, number string) {
 	t.Helper()
-	uri := fmt.Sprintf("sip:%s@%s;transport=%s", number, b.account.Registrar, b.account.Transport)
-	b.do(t, "dial", uri)
+	b.mu.Lock()
+	b.next = len(b.events)
+	b.mu.Unlock()
+	b.do(t, "dial", "sip:"+number+"@"+b.account.Registrar) // it adds the transport by itself
 }
 
 // Answer takes the call that rings.
@@ -210,8 +213,16 @@ func (b *Baresip) Answer(t *testing.T) { t.Helper(); b.do(t, "accept", "") }
 // Hangup ends, refuses or cancels the call.
 func (b *Baresip) Hangup(t *testing.T) { t.Helper(); b.do(t, "hangup", "") }
 
-// Hold puts the call on hold.
-func (b *Baresip) Hold(t *testing.T) { t.Helper(); b.do(t, "hold", "") }
+// Hold puts the call on hold and waits until that is agreed.
+func (b *Baresip) Hold(t *testing.T) {
+	t.Helper()
+	b.do(t, "hold", "")
+	b.Await(t, "CALL_REMOTE_SDP", 5*time.Second)
+}
 
-// Resume takes the call back.
-func (b *Baresip) Resume(t *testing.T) { t.Helper(); b.do(t, "resume", "") }
+// Resume takes the call back and waits until that is agreed.
+func (b *Baresip) Resume(t *testing.T) {
+	t.Helper()
+	b.do(t, "resume", "")
+	b.Await(t, "CALL_REMOTE_SDP", 5*time.Second)
+}

@@ -250,20 +250,27 @@ func office(t *testing.T, phones int, site Site) (*Town, *Box, *Baresip) {
 	return town, box, far
 }
 
-// talk lets a dial b, b answer, and both hear each other.
-func talk(t *testing.T, a, b *Baresip, number string) {
+// dial lets a call b, and b answer.
+func dial(t *testing.T, a, b *Baresip, number string) {
 	t.Helper()
 	a.Dial(t, number)
 	b.Await(t, "CALL_INCOMING", 5*time.Second)
 	b.Answer(t)
 	a.Await(t, "CALL_ESTABLISHED", 5*time.Second)
 	b.Await(t, "CALL_ESTABLISHED", 5*time.Second)
+}
+
+// talk lets a call b, b answer, and both hear each other.
+func talk(t *testing.T, a, b *Baresip, number string) {
+	t.Helper()
+	dial(t, a, b, number)
 	bothHear(t, a, b)
 }
 
-// part lets a hang up, and waits until b has noticed.
+// part lets a hang up, and waits until both know.
 func part(t *testing.T, a, b *Baresip) {
 	t.Helper()
 	a.Hangup(t)
+	a.Await(t, "CALL_CLOSED", 5*time.Second)
 	b.Await(t, "CALL_CLOSED", 5*time.Second)
 }

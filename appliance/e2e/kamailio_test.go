@@ -31,7 +31,7 @@ func (town *Town) Kamailio(t *testing.T, ca *authority, subscribers ...Subscribe
 	render(t, "../../testdata/kamailio/tls.cfg", filepath.Join(dir, "tls.cfg"), settings)
 	pbx := &PBX{dir: dir}
 	pbx.Proc = town.Cloud.Start(t, dir, nil, "kamailio",
-		"-DD", "-E", "-e", "-m", "64", "-M", "8", "-Y", dir, "-w", dir, "-f", filepath.Join(dir, "kamailio.cfg"))
+		"-DD", "-E", "-m", "64", "-M", "8", "-Y", dir, "-w", dir, "-f", filepath.Join(dir, "kamailio.cfg"))
 	pbx.Await(t, "the cloud is ready", 10*time.Second)
 	return pbx
 }

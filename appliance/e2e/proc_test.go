@@ -103,7 +103,7 @@ func (p *Proc) end(sig syscall.Signal) {
 	syscall.Kill(p.cmd.Process.Pid, sig)
 	select {
 	case <-p.done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(3 * time.Second):
 	}
 	syscall.Kill(group, syscall.SIGKILL) // its children, and itself if it would not
 	<-p.done

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -28,15 +29,35 @@ func TestStrangersHearEachOtherWithoutTheBox(t *testing.T) {
 		})
 	}
 	a, b := party("100", hzNear, farAddr), party("200", hzFar, sippAddr)
-	a.Dial(t, "089200")
-	b.Await(t, "CALL_INCOMING", 5*time.Second)
-	b.Answer(t)
-	a.Await(t, "CALL_ESTABLISHED", 5*time.Second)
 	ear := a.Listen(t)
-	bothHear(t, a, b)
+	talk(t, a, b, "089200")
 	if own := ear.Heard(t, hzNear); own > 0 {
 		t.Errorf("a hears itself for %v: the ear cannot tell tones apart", own)
 	}
-	a.Hangup(t)
-	b.Await(t, "CALL_CLOSED", 5*time.Second)
+	part(t, a, b)
+
+	a.Dial(t, "089200")
+	b.Await(t, "CALL_INCOMING", 5*time.Second)
+	b.Hangup(t)
+	if e := a.Await(t, "CALL_CLOSED", 5*time.Second); !strings.Contains(e.Param, "486") {
+		t.Errorf("a refused call closed with %q, want 486", e.Param)
+	}
+}
+
+// TestStrangersHoldWithoutTheBox proves what the witness makes of hold and
+// resume: one phone of the LAN calls another directly.
+func TestStrangersHoldWithoutTheBox(t *testing.T) {
+	town := newTown(t, 2)
+	a, b := town.Phones[0], town.Phones[1]
+	caller := a.StartBaresip(t, Account{User: "a", Registrar: b.addr.String() + ":5060", Transport: "udp", Hz: hzNear})
+	callee := b.StartBaresip(t, Account{User: "b", Registrar: a.addr.String() + ":5060", Transport: "udp", Hz: hzDesk, Port: 5060})
+	lan := town.Phones[0].Capture(t, "eth0")
+	dial(t, caller, callee, "b")
+	said := holdAndResume(t, caller, callee)
+	part(t, caller, callee)
+	packets := lan.Packets(t)
+	for _, s := range said {
+		s.check(t, packets, b.addr.String(), a.addr.String(), hzDesk)
+		s.check(t, packets, a.addr.String(), b.addr.String(), hzNear)
+	}
 }
