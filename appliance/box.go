@@ -21,6 +21,7 @@ import (
 	"linekeeper/appliance/metrics"
 	"linekeeper/appliance/store"
 	"linekeeper/appliance/watch"
+	"linekeeper/netcfg/kernel"
 	"linekeeper/sbc"
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/exchange"
@@ -81,6 +82,7 @@ type Box struct {
 	sw       *sbc.Switch
 	keeper   *survivability.Keeper
 	names    *resolve.Resolver
+	carrier  *kernel.Carrier
 	hub      *events.Hub
 	health   *health.Room
 	metrics  *metrics.Metrics
@@ -144,6 +146,10 @@ func (b *Box) build(site *config.Site) error {
 	b.keeper.Tell(mode.Lines{Total: len(b.sw.Lines())})
 	b.names = resolve.New(resolve.Deps{Log: b.log, Changed: b.targetsChanged, Judged: b.namesJudged, Saver: savedTargets{store.In[resolve.Saved](b.store.State, "targets")}})
 	b.names.SetSource(source(site))
+	b.carrier = kernel.NewCarrier(b.log, func(up bool) {
+		b.keeper.Tell(mode.Link{Up: up})
+		set(b.health, health.LinkDown, "", !up, "the link toward the provider has no carrier")
+	})
 	b.sites.inForce = b.inForce
 	dog, err := watch.WatchdogSec()
 	if err != nil {
@@ -196,6 +202,7 @@ func (b *Box) live(ctx context.Context) error {
 		room{"wire", b.wire.Run},
 		room{"names", b.names.Run},
 		b.keeper,
+		b.carrier,
 		api.NewServer(b.opts.Settings.API.Socket, handler, b.log),
 		metrics.NewServer(b.opts.Settings.Metrics.Listen, b.metrics, b.log, nil),
 		b.watch,
@@ -322,6 +329,9 @@ func (b *Box) targetsChanged(ts []resolve.Target) {
 		list[i] = sbc.Target{Transport: t.Transport, Addr: t.Addr}
 	}
 	b.sw.SetTargets(list)
+	if len(list) > 0 {
+		b.carrier.Toward(list[0].Addr.Addr())
+	}
 	b.keeper.Tell(mode.Retarget{Count: len(list)})
 }
 
