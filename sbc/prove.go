@@ -34,10 +34,15 @@ func (a *authority) check(req *sip.Request, password func(string) (string, bool)
 	return a.a.Check(time.Now(), req, password)
 }
 
-func (a *authority) challenge(stale bool) []sip.Header {
+// challenge makes the challenges, the strongest first; simple: MD5 alone.
+func (a *authority) challenge(stale, simple bool) []sip.Header {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.a.Challenge(time.Now(), stale, false)
+	all := a.a.Challenge(time.Now(), stale, false)
+	if simple {
+		return all[len(all)-1:]
+	}
+	return all
 }
 
 // prove makes a phone prove its extension by digest. Where it does not, the
@@ -46,6 +51,7 @@ func (a *authority) challenge(stale bool) []sip.Header {
 func (s *Switch) prove(tx *exchange.Server, req *sip.Request, flow sip.Flow, cfg *Config) (ext string, ok bool) {
 	auth := s.auth.Load()
 	ext, proof := auth.check(req, cfg.password)
+	simple := s.simple(req, flow, proof)
 	switch proof {
 	case sip.Proven:
 		return ext, true
@@ -54,7 +60,7 @@ func (s *Switch) prove(tx *exchange.Server, req *sip.Request, flow sip.Flow, cfg
 		s.guard.Punish(flow.Remote.Addr(), "credentials")
 	}
 	resp := sip.Respond(req, 401, "", s.random())
-	for _, h := range auth.challenge(proof == sip.Stale) {
+	for _, h := range auth.challenge(proof == sip.Stale, simple) {
 		resp.AppendHeader(h)
 	}
 	tx.Respond(resp)

@@ -98,9 +98,10 @@ type Switch struct {
 	survival    call.Router
 	certificate func(error) bool
 
-	cfg   atomic.Pointer[Config]
-	auth  atomic.Pointer[authority]
-	lines *lines
+	cfg     atomic.Pointer[Config]
+	auth    atomic.Pointer[authority]
+	lines   *lines
+	puzzled puzzled
 
 	mu    sync.Mutex
 	calls map[string]*owner
