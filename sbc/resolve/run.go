@@ -46,7 +46,8 @@ type outcome struct {
 }
 
 // Run keeps the targets known until ctx ends. It is ready once the first round
-// is over, or nothing needs one, but at the latest after 3 s. It never fails.
+// is over or targets are known without one, but at the latest after 3 s. It
+// never fails.
 func (r *Resolver) Run(ctx context.Context, ready func()) error {
 	k := &keeper{Resolver: r, due: time.NewTimer(maxRefresh)}
 	defer k.due.Stop()
@@ -84,8 +85,8 @@ func (k *keeper) stop() {
 	}
 }
 
-// obey takes up a new source or a kick. It says whether the targets are known
-// without DNS.
+// obey takes up a new source or a kick. It says whether there are targets to
+// begin with: addresses as such, or what is remembered.
 func (k *keeper) obey(ctx context.Context) bool {
 	source, serial, kicked := k.orders()
 	fresh := serial != k.serial
@@ -108,7 +109,7 @@ func (k *keeper) obey(ctx context.Context) bool {
 		k.again = true
 		k.cancel()
 	}
-	return false
+	return fresh && len(k.Targets()) > 0
 }
 
 // recall publishes what is known of a new source without asking: addresses as
