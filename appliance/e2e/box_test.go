@@ -142,7 +142,7 @@ func (b *Box) Up(t *testing.T) time.Duration {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer notify.Close()
+	t.Cleanup(func() { notify.Close() })
 	begin := time.Now()
 	b.Proc = b.town.Box.Start(t, b.dir, []string{"NOTIFY_SOCKET=" + name}, daemon,
 		"run", "--site", b.site, "--config", b.config(), "--data", filepath.Join(b.dir, "data"))
@@ -156,7 +156,23 @@ func (b *Box) Up(t *testing.T) time.Duration {
 			t.Fatalf("the daemon has not said READY=1 to NOTIFY_SOCKET: %v", err)
 		}
 		if strings.Contains(string(said[:n]), "READY=1") {
-			return time.Since(begin)
+			took := time.Since(begin)
+			go drain(notify)
+			return took
+		}
+	}
+}
+
+// drain goes on reading what the daemon tells the service manager, until the
+// socket is closed.
+func drain(notify *net.UnixConn) {
+	if err := notify.SetReadDeadline(time.Time{}); err != nil {
+		return
+	}
+	said := make([]byte, 4096)
+	for {
+		if _, err := notify.Read(said); err != nil {
+			return
 		}
 	}
 }
@@ -230,9 +246,9 @@ func encrypted(a *Account) {
 // Far starts the far party: a baresip behind Kamailio, TLS and SRTP.
 func (town *Town) Far(t *testing.T, ca *authority) *Baresip {
 	t.Helper()
-	return town.Cloud.Baresip(t, Account{
+	return town.Other.Baresip(t, Account{
 		User: "far", Password: "far-secret", Registrar: pbxAddr + ":5061", Transport: "tls",
-		MediaEnc: "srtp-mand", CAFile: ca.File, Hz: hzFar, Addr: farAddr,
+		MediaEnc: "srtp-mand", CAFile: ca.File, Hz: hzFar,
 	})
 }
 

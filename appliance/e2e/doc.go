@@ -4,8 +4,8 @@
 // itself and takes it down again.
 //
 //	phone 1 ─┐                  ┌───────┐
-//	phone 2 ─┼─ lan0 [ box ] wan0 ─ net ─ wire0 [ cloud: Kamailio, far phones ]
-//	phone n ─┘  10.77.1.1   10.77.2.1      10.77.2.10, .20, .30
+//	phone 2 ─┼─ lan0 [ box ] wan0 ─ net ─ wire0 [ cloud: Kamailio or SIPp ] ─ far party
+//	phone n ─┘  10.77.1.1   10.77.2.1      10.77.2.10, .30             10.77.2.20
 //
 // The middle of the line (net) is a bridge of its own: when the cloud loses
 // its link, the box still sees carrier and has to find out by silence.

@@ -71,13 +71,13 @@ func TestSIPpSpeaksWithoutTheBox(t *testing.T) {
 		Subscriber{Account: "23", Password: "phone-secret-23", Number: "498912345623"})
 	registerAll(t, town.Cloud, 2, sippAddr+":5070", pbx)
 	callee := town.Cloud.SIPp(t, "answers", sippAddr+":5070", "-m", "1")
-	caller := town.Cloud.SIPp(t, "phone_calls", farAddr+":5071", pbx,
+	caller := town.Other.SIPp(t, "phone_calls", farAddr+":5071", pbx,
 		"-m", "1", "-s", "089123456"+"22", "-au", "23", "-ap", "phone-secret-23", "-key", "caller", "23", "-mp", "6100")
 	caller.Succeeds(t, 15*time.Second)
 	callee.Succeeds(t, 5*time.Second)
 
 	town.Cloud.SIPp(t, "cloud", sippAddr+":5080")
-	phone := town.Cloud.Baresip(t, Account{User: "22", Password: "-", Registrar: sippAddr + ":5080", Transport: "udp", Hz: hzNear, Addr: farAddr})
+	phone := town.Other.Baresip(t, Account{User: "22", Password: "-", Registrar: sippAddr + ":5080", Transport: "udp", Hz: hzNear})
 	phone.Dial(t, "089777001")
 	phone.Await(t, "CALL_ESTABLISHED", 5*time.Second)
 	hears(t, phone.Listen(t), hzNear) // itself, from the echo

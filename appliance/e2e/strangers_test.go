@@ -22,13 +22,13 @@ func TestStrangersHearEachOtherWithoutTheBox(t *testing.T) {
 	town.Kamailio(t, ca,
 		Subscriber{Account: "100", Password: "p100", Number: "4989100"},
 		Subscriber{Account: "200", Password: "p200", Number: "4989200"})
-	party := func(user string, hz float64, addr string) *Baresip {
-		return town.Cloud.Baresip(t, Account{
+	party := func(h *Host, user string, hz float64, addr string) *Baresip {
+		return h.Baresip(t, Account{
 			User: user, Password: "p" + user, Registrar: pbxAddr + ":5061", Transport: "tls",
 			MediaEnc: "srtp-mand", CAFile: ca.File, Hz: hz, Addr: addr,
 		})
 	}
-	a, b := party("100", hzNear, farAddr), party("200", hzFar, sippAddr)
+	a, b := party(town.Cloud, "100", hzNear, sippAddr), party(town.Other, "200", hzFar, farAddr)
 	ear := a.Listen(t)
 	talk(t, a, b, "089200")
 	if own := ear.Heard(t, hzNear); own > 0 {

@@ -36,7 +36,8 @@ type Town struct {
 	t      *testing.T
 	name   string
 	Box    *Host
-	Cloud  *Host
+	Cloud  *Host // the provider's PBX
+	Other  *Host // where the far party lives, behind the PBX
 	middle *Host
 	Phones []*Host
 }
@@ -55,6 +56,7 @@ func newTown(t *testing.T, phones int) *Town {
 	town.Box = town.host("box", boxLAN)
 	town.middle = town.host("net", "0.0.0.0")
 	town.Cloud = town.host("cloud", pbxAddr)
+	town.Other = town.host("far", farAddr)
 
 	box, net, cloud := town.Box.ns, town.middle.ns, town.Cloud.ns
 	script := []string{
@@ -63,6 +65,7 @@ func newTown(t *testing.T, phones int) *Town {
 		"link add wire0 netns " + cloud + " type veth peer name cloud0 netns " + net,
 		"link add line0 netns " + net + " type bridge",
 		"link add pbx0 netns " + cloud + " type bridge",
+		"link add far0 netns " + cloud + " type veth peer name eth0 netns " + town.Other.ns,
 	}
 	inBox := []string{"link set lo up", "link set lan0 up", "link set wan0 up",
 		"addr add " + boxLAN + "/24 dev lan0", "addr add " + boxWAN + "/24 dev wan0"}
@@ -78,7 +81,8 @@ func newTown(t *testing.T, phones int) *Town {
 	batch(t, box, inBox)
 	batch(t, net, []string{"link set lo up", "link set line0 up", "link set site0 master line0 up", "link set cloud0 master line0 up"})
 	batch(t, cloud, []string{"link set lo up", "link set pbx0 up", "link set wire0 master pbx0 up",
-		"addr add " + pbxAddr + "/24 dev pbx0", "addr add " + farAddr + "/24 dev pbx0", "addr add " + sippAddr + "/24 dev pbx0"})
+		"link set far0 master pbx0 up", "addr add " + pbxAddr + "/24 dev pbx0", "addr add " + sippAddr + "/24 dev pbx0"})
+	batch(t, town.Other.ns, []string{"link set lo up", "link set eth0 up", "addr add " + farAddr + "/24 dev eth0"})
 	for _, p := range town.Phones {
 		batch(t, p.ns, []string{"link set lo up", "link set eth0 up", "addr add " + p.addr.String() + "/24 dev eth0"})
 	}
