@@ -16,6 +16,9 @@ const (
 	patience = 2 * time.Second
 	// passes is how often all name servers are asked one question.
 	passes = 2
+	// deaf is how many questions in a row must find nobody for the rest of a
+	// round to be given up.
+	deaf = 2
 	// bufferSize is what is told to the server: what passes every path
 	// unfragmented (RFC 9715).
 	bufferSize = 1232
@@ -28,9 +31,10 @@ const (
 )
 
 var (
-	errLame  = errors.New("knows no answer and recommends others")
-	errOther = errors.New("answers another question")
-	errLoop  = errors.New("too many CNAMEs")
+	errSilent = errors.New("no name server answers; is the line up, and are the servers in resolv.conf right?")
+	errLame   = errors.New("knows no answer and recommends others")
+	errOther  = errors.New("answers another question")
+	errLoop   = errors.New("too many CNAMEs")
 )
 
 // exchanger puts one message to one name server, over "udp" or "tcp".
@@ -73,8 +77,11 @@ type answer struct {
 type asker struct {
 	exchange exchanger
 	servers  []netip.AddrPort
-	first    int  // the server that answered last is asked first
-	silent   bool // a question found nobody: the next ones are asked once only
+	first    int // the server that answered last is asked first
+	// silent counts the last questions that found nobody: after one the next is
+	// asked in one pass only, since some forwarders drop types that they don't
+	// know; after deaf of them nobody is there, and the round need not wait.
+	silent int
 }
 
 // query asks until a server knows: all of them in turn, twice.
@@ -97,7 +104,10 @@ func (a *asker) query(ctx context.Context, q question) (answer, error) {
 
 func (a *asker) put(ctx context.Context, q question) (answer, error) {
 	times := passes
-	if a.silent {
+	switch {
+	case a.silent >= deaf:
+		return answer{}, errSilent
+	case a.silent > 0:
 		times = 1
 	}
 	err, heard := errors.New("no name server is known"), false
@@ -105,7 +115,7 @@ func (a *asker) put(ctx context.Context, q question) (answer, error) {
 		at := (a.first + i) % len(a.servers)
 		r, problem := a.one(ctx, q, a.servers[at])
 		if problem == nil {
-			a.first, a.silent = at, false
+			a.first, a.silent = at, 0
 			return gather(r, q), nil
 		}
 		heard = heard || r != nil
@@ -114,7 +124,11 @@ func (a *asker) put(ctx context.Context, q question) (answer, error) {
 			return answer{}, err
 		}
 	}
-	a.silent = a.silent || !heard
+	if heard {
+		a.silent = 0
+	} else {
+		a.silent++
+	}
 	return answer{}, err
 }
 

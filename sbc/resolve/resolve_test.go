@@ -211,6 +211,32 @@ func TestRoomIsReadyAfterThreeSecondsOfSilence(t *testing.T) {
 	})
 }
 
+func TestSilenceIsReportedWithinSecondsHoweverManyNamesThereAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z := newZone(t)
+		var s Source
+		for _, host := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+			s.Servers = append(s.Servers, Server{sip.TLS, host + ".test", 5061})
+			z.set(t, append(recordsOf(z), host+`.test. 60 A 192.0.2.1`)...)
+		}
+		w := start(t, z.exchange, s)
+		<-w.ready
+		settle()
+		z.hush(true)
+		w.Kick()
+		pass(restless + (passes+1)*patience)
+		w.want(t, strings.TrimSpace(strings.Repeat("tls://192.0.2.1:5061 ", 8)), Bad) // one for each name to prove
+	})
+}
+
+// recordsOf writes a zone's records as text.
+func recordsOf(z *zone) (all []string) {
+	for _, rr := range z.records {
+		all = append(all, rr.String())
+	}
+	return all
+}
+
 func TestPartThatIsNotAnsweredStaysBesideWhatIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := newZone(t, `a.test. A 192.0.2.1`, `b.test. A 192.0.2.2`)

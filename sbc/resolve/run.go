@@ -93,9 +93,10 @@ func (k *keeper) obey(ctx context.Context) bool {
 	if !fresh && (!kicked || k.serial == 0) {
 		return false
 	}
+	k.fails = 0 // the line may just have come back
 	if fresh {
 		first := k.serial == 0
-		k.source, k.serial, k.fails = source, serial, 0
+		k.source, k.serial = source, serial
 		if k.recall(ctx, first) {
 			return true
 		}

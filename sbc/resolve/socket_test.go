@@ -107,7 +107,7 @@ func TestAnswersToOtherQuestionsAndNonsenseAreNotBelieved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			z := newZone(t, `a.test. A 192.0.2.1`)
 			z.twist = twist
-			a := &asker{exchange: overSocket, servers: []netip.AddrPort{z.serve(t)}, silent: true}
+			a := &asker{exchange: overSocket, servers: []netip.AddrPort{z.serve(t)}, silent: 1}
 			got, err := a.query(t.Context(), question{"a.test.", dns.TypeA})
 			if len(got.records) != 0 || (err == nil && name != "other records") {
 				t.Errorf("believed %v, %v", got, err)
@@ -137,7 +137,7 @@ func TestGarbageFromTheNameServerIsNoAnswer(t *testing.T) {
 			_, _ = c.WriteTo(reply, from)
 		}
 	}()
-	a := &asker{exchange: overSocket, servers: []netip.AddrPort{netip.MustParseAddrPort(c.LocalAddr().String())}, silent: true}
+	a := &asker{exchange: overSocket, servers: []netip.AddrPort{netip.MustParseAddrPort(c.LocalAddr().String())}, silent: 1}
 	if got, err := a.query(t.Context(), question{"a.test.", dns.TypeA}); err == nil {
 		t.Errorf("believed %v", got)
 	}
