@@ -2,6 +2,7 @@ package wire
 
 import (
 	"container/list"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -90,6 +91,7 @@ func (g *Guard) Set(rules Rules) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.rules = rules
+	maps.DeleteFunc(g.bans, func(addr netip.Addr, _ time.Time) bool { return within(rules.Allow, addr) })
 }
 
 // Trusted names who knows the addresses that registered phones and trunks use.
@@ -229,22 +231,14 @@ func (g *Guard) Forgive(addr netip.Addr) {
 func (g *Guard) Bans() map[netip.Addr]time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	all := make(map[netip.Addr]time.Time, len(g.bans))
-	for addr, until := range g.bans {
-		all[addr] = until
-	}
-	return all
+	return maps.Clone(g.bans)
 }
 
 // Rejected counts what was not heard, by reason.
 func (g *Guard) Rejected() map[Reason]uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	all := make(map[Reason]uint64, len(g.counts))
-	for reason, n := range g.counts {
-		all[reason] = n
-	}
-	return all
+	return maps.Clone(g.counts)
 }
 
 func (g *Guard) count(reason Reason) {
@@ -260,11 +254,7 @@ func (g *Guard) garbage(netip.Addr) { g.count(Garbage) }
 func (g *Guard) expire(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for addr, until := range g.bans {
-		if now.After(until) {
-			delete(g.bans, addr)
-		}
-	}
+	maps.DeleteFunc(g.bans, func(_ netip.Addr, until time.Time) bool { return now.After(until) })
 }
 
 // scanner says whether a request names a tool that looks for open boxes. It
@@ -279,40 +269,4 @@ func (g *Guard) scanner(req *sip.Request, from netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// sources counts accepted connections.
-type sources struct {
-	mu    sync.Mutex
-	total int
-	each  map[netip.Addr]int
-}
-
-func (s *sources) enter(addr netip.Addr, l Limits, g *Guard) bool {
-	known := g.known(addr)
-	k := key(addr)
-	s.mu.Lock()
-	if s.each == nil {
-		s.each = make(map[netip.Addr]int)
-	}
-	ok := s.total < l.Conns && (known || s.total < l.Conns-l.Conns/4 && s.each[k] < l.ConnsPerSource)
-	if ok {
-		s.total++
-		s.each[k]++
-	}
-	s.mu.Unlock()
-	if !ok {
-		g.count(Crowd)
-	}
-	return ok
-}
-
-func (s *sources) leave(addr netip.Addr) {
-	k := key(addr)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.total--
-	if s.each[k]--; s.each[k] <= 0 {
-		delete(s.each, k)
-	}
 }

@@ -69,7 +69,7 @@ type Wire struct {
 	bad     folded
 	numbers atomic.Uint64 // of connections
 	routes  routes
-	accepts sources
+	accepts crowd
 
 	work sync.WaitGroup // every goroutine but Run's own
 

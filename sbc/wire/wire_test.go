@@ -46,8 +46,17 @@ func (i inbox) next(t *testing.T) arrival {
 func run(t *testing.T, limits wire.Limits, zones ...wire.Zone) (*wire.Wire, inbox) {
 	t.Helper()
 	in := make(inbox, 4096)
-	w := wire.New(wire.Deps{Zones: zones, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Guard: wire.NewGuard(wire.Rules{}), Limits: limits})
-	w.Handle(in)
+	return start(t, in, limits, wire.NewGuard(wire.Rules{}), zones...), in
+}
+
+// start runs a wire until the test ends.
+func start(t *testing.T, h wire.Handler, limits wire.Limits, guard *wire.Guard, zones ...wire.Zone) *wire.Wire {
+	t.Helper()
+	w := wire.New(wire.Deps{Zones: zones, Log: slog.New(slog.DiscardHandler), Guard: guard, Limits: limits})
+	if r, ok := h.(*responder); ok {
+		r.box = w
+	}
+	w.Handle(h)
 	ctx, stop := context.WithCancel(t.Context())
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- w.Run(ctx, func() { close(ready) }) }()
@@ -63,7 +72,7 @@ func run(t *testing.T, limits wire.Limits, zones ...wire.Zone) (*wire.Wire, inbo
 			t.Error(err)
 		}
 	})
-	return w, in
+	return w
 }
 
 func request(t *testing.T, id string) *sip.Request {
