@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"linekeeper/sbc/dialog"
+	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
 
@@ -202,6 +203,9 @@ func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
 		if was == leaving || m.end != nil {
 			return
 		}
+		if resp.StatusCode == 488 && m.insist(l, a) {
+			return
+		}
 		if resp.StatusCode == 422 && a.tried < credentialTries {
 			m.longer(l, a, resp)
 			return
@@ -245,6 +249,23 @@ func failureOf(l *leg, resp *sip.Response) failure {
 		f.text = l.target.Name + ": " + resp.Reason
 	}
 	return f
+}
+
+// insist offers RTP/SAVP to a target that refused RTP/AVP with keys: phones set
+// to mandatory SRTP don't know best effort (RFC 8643 4.2).
+func (m *Machine) insist(l *leg, a *ask) bool {
+	if l.local.SRTP != sdp.Preferred || m.a().theirs == nil {
+		return false
+	}
+	l.local.SRTP = sdp.Required
+	mine, err := l.local.Offer(m.a().theirs)
+	if err != nil {
+		return false
+	}
+	l.mine, a.body = mine, mine.Bytes()
+	l.stage, l.dlg.RemoteTag = calling, ""
+	l.ref = m.send(l, a)
+	return true
 }
 
 // longer repeats an INVITE whose session interval was too small (RFC 4028 7.1).

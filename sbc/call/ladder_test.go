@@ -96,6 +96,7 @@ type rig struct {
 	names  map[LegID]string
 	over   bool
 	ver    uint64
+	srtp   sdp.Policy
 }
 
 func newRig(t *testing.T) *rig {
@@ -118,6 +119,8 @@ func (r *rig) act(f []string) {
 			r.again = &Plan{}
 		}
 		r.again.Steps = append(r.again.Steps, r.parseStep(f[1:]))
+	case f[0] == "srtp":
+		r.srtp = sdp.Preferred
 	case f[0] == "wait":
 		r.wait(f[1])
 	case f[0] == "over":
@@ -252,6 +255,9 @@ func (r *rig) dress(m sip.Message, words []string) {
 			sip.SetBody(m, "application/sdp", []byte(describe(val, r.ver, "PCMA")))
 		case "opus":
 			sip.SetBody(m, "application/sdp", []byte(describe("", r.ver, "opus")))
+		case "savp":
+			sip.SetBody(m, "application/sdp", []byte(strings.Replace(describe("", r.ver, "PCMA"), "RTP/AVP", "RTP/SAVP", 1)+
+				"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5\r\n"))
 		case "video":
 			sip.SetBody(m, "application/sdp", []byte("v=0\r\no=- 1 1 IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=video 5000 RTP/AVP 97\r\n"))
 		case "garbage":
@@ -359,7 +365,7 @@ func (r *rig) perform(e Effect) []Input {
 	case Open:
 		seed := make([]byte, 32)
 		seed[0] = byte(e.Leg)
-		return []Input{MediaOpened{e.Leg, sdp.Local{Addr: netip.MustParseAddr("192.0.2.1"), Port: 20000 + 2*uint16(e.Leg), SessionID: 1, Version: 1, Keys: seed}}}
+		return []Input{MediaOpened{e.Leg, sdp.Local{SRTP: r.srtp, Addr: netip.MustParseAddr("192.0.2.1"), Port: 20000 + 2*uint16(e.Leg), SessionID: 1, Version: 1, Keys: seed}}}
 	case Media:
 		r.say("box : media %s send=%v recv=%v", r.name(e.Leg), e.Flow.Send, e.Flow.Recv)
 	case Bridge:
@@ -391,6 +397,9 @@ func (r *rig) shape(m sip.Message) string {
 	var b strings.Builder
 	if s, err := sdp.Parse(m.Body()); err == nil && len(m.Body()) > 0 {
 		b.WriteString(" sdp=" + s.Media[0].Direction.String())
+		if s.Media[0].Proto != "RTP/AVP" || len(s.Media[0].Crypto) > 0 {
+			b.WriteString(" " + s.Media[0].Proto)
+		}
 	} else if len(m.Body()) > 0 {
 		b.WriteString(" body")
 	}
