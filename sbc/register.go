@@ -72,6 +72,7 @@ func (s *Switch) bind(cfg *Config, ext string, req *sip.Request, flow sip.Flow, 
 		b := binding(ext, req, c, flow)
 		b.CallID, b.CSeq = id, seq
 		if asked == 0 {
+			b.Flow = sip.Flow{} // it names a contact by its address, not by who asks
 			leave = append(leave, b)
 			continue
 		}

@@ -1,0 +1,589 @@
+package sbc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"linekeeper/sbc/call"
+	"linekeeper/sbc/number"
+	"linekeeper/sbc/sdp"
+	"linekeeper/sbc/sip"
+)
+
+func TestThreeContactsRingAndTheFirstToAnswerWins(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a := w.phone("22", 10)
+		var bs []*peer
+		var rung []*sip.Request
+		for i := range 3 {
+			b := w.phone("23", 20+i)
+			b.registers()
+			bs = append(bs, b)
+		}
+		invite := a.dials("23")
+		for _, b := range bs {
+			req := b.gets(sip.INVITE)
+			if got := req.From().Address.User; got != "22" {
+				t.Errorf("shown caller %q", got)
+			}
+			b.answers(req, 180)
+			rung = append(rung, req)
+		}
+		a.hears(180)
+		bs[1].answers(rung[1], 200, "sdp")
+		bs[1].gets(sip.ACK)
+		ok := a.hears(200)
+		a.acks(invite, ok)
+		for _, i := range []int{0, 2} {
+			cancel := bs[i].gets(sip.CANCEL)
+			if got := sip.HeaderValue(cancel, "Reason"); !strings.Contains(got, "Call completed elsewhere") {
+				t.Errorf("reason %q", got)
+			}
+			bs[i].answers(cancel, 200)
+			bs[i].answers(rung[i], 487)
+			bs[i].gets(sip.ACK)
+		}
+		if calls := w.s.Calls(); len(calls) != 1 || calls[0].State != call.Talking || calls[0].Callee != "23" || w.s.CallsUp()[call.Internal] != 1 {
+			t.Errorf("calls: %+v", calls)
+		}
+		if w.media.open() != 2 || w.media.bridges != 1 {
+			t.Errorf("%d streams, %d bridges", w.media.open(), w.media.bridges)
+		}
+		talk{a, bs[1], invite, rung[1], ok}.end()
+		if v := w.lastEnd(); v.End.Blame != call.ByCaller || v.Ended.IsZero() || v.Talked.IsZero() || v.Media == nil {
+			t.Errorf("ended: %+v %+v", v, v.End)
+		}
+		w.idle()
+	})
+}
+
+func TestCalleeMayHangUp(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		c := a.connects("23", b)
+		b.hangsUp(c.rung)
+		a.answers(a.gets(sip.BYE), 200)
+		w.idle()
+	})
+}
+
+// TestCallsThatCannotBe are calls from extension 22 that end before any phone answers.
+func TestCallsThatCannotBe(t *testing.T) {
+	for _, row := range []struct {
+		name, dial string
+		code       int
+		callee     int // what phone 23 answers, 0: it is not asked
+	}{
+		{"busy", "23", 486, 486},
+		{"declined", "23", 603, 603},
+		{"nobody registered", "24", 480, 0},
+		{"vacant number", "29", 404, 0},
+		{"nonsense", "hello", 404, 0},
+		{"barred class", "0043123456", 403, 0},
+		{"blocked number", "0900123456", 403, 0},
+		{"no line up", "08912345", 503, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inWorld(t, nil, func(t *testing.T, w *world) {
+				a, b := w.phone("22", 10), w.phone("23", 20)
+				b.registers()
+				invite := a.dials(row.dial)
+				if row.callee != 0 {
+					req := b.gets(sip.INVITE)
+					b.answers(req, row.callee)
+					b.gets(sip.ACK)
+				}
+				resp := a.hears(row.code)
+				if row.code == 503 && headerSeconds(t, resp, "Retry-After") <= 0 {
+					t.Error("no retry-after")
+				}
+				a.acks(invite, resp)
+				b.quiet()
+				w.idle()
+			})
+		})
+	}
+}
+
+func TestInviteThatRequiresWhatCallsDoNotDoIsABadExtension(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a := w.phone("22", 10)
+		a.send(a.request(sip.INVITE, "23", "sdp", "Require: 100rel"))
+		if got := sip.HeaderValue(a.hears(420), "Unsupported"); got != "100rel" {
+			t.Errorf("unsupported %q", got)
+		}
+	})
+}
+
+func TestDialledTextComesOutOfURIsOfAllKinds(t *testing.T) {
+	for text, want := range map[string]string{
+		"sip:23@box": "23", "sip:*21*0171%23@box": "*21*0171#", "tel:+4989123;phone-context=x": "+4989123",
+		"sip:+49891;phone-context=+49@box;user=phone": "+49891", "sip:box": "",
+	} {
+		u, err := sip.ParseURI(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := dialled(&u); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	if got := userPart("*21*01 71#"); got != "*21*01%2071%23" {
+		t.Errorf("user part %q", got)
+	}
+}
+
+func TestCallMayBeCancelledAtEachMoment(t *testing.T) {
+	for _, moment := range []string{"before any sign", "after trying", "while it rings", "before its owner has a hold of it"} {
+		t.Run(moment, func(t *testing.T) {
+			inWorld(t, nil, func(t *testing.T, w *world) {
+				a, b := w.phone("22", 10), w.phone("23", 20)
+				b.registers()
+				if moment == "before its owner has a hold of it" {
+					w.brain = routerFunc(func(inv call.Invite) call.Plan {
+						<-time.After(time.Second) // the CANCEL overtakes the routing
+						return w.s.Online().Route(inv)
+					})
+				}
+				invite := a.dials("23")
+				var rung *sip.Request
+				if moment != "before its owner has a hold of it" {
+					rung = b.gets(sip.INVITE)
+				}
+				switch moment {
+				case "after trying":
+					b.answers(rung, 100)
+				case "while it rings":
+					b.answers(rung, 180)
+					a.hears(180)
+				}
+				a.cancels(invite)
+				a.hears(200) // of the CANCEL
+				resp := a.hears(487)
+				a.acks(invite, resp)
+				if rung == nil {
+					rung = b.gets(sip.INVITE)
+				}
+				if moment != "while it rings" && moment != "after trying" {
+					b.answers(rung, 180) // only now may the CANCEL follow (RFC 3261 9.1)
+				}
+				cancel := b.gets(sip.CANCEL)
+				b.answers(cancel, 200)
+				b.answers(rung, 487)
+				b.gets(sip.ACK)
+				w.idle()
+				if v := w.lastEnd(); v.End.Code != 487 || v.End.Blame != call.ByCaller {
+					t.Errorf("ended %+v", v.End)
+				}
+			})
+		})
+	}
+}
+
+func TestCancelThatCrossesTheAnswerChangesNothing(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		invite := a.dials("23")
+		rung := b.gets(sip.INVITE)
+		b.answers(rung, 200, "sdp")
+		b.gets(sip.ACK)
+		ok := a.hears(200)
+		a.cancels(invite)
+		a.hears(200)
+		a.acks(invite, ok)
+		synctest.Wait()
+		if len(w.s.Calls()) != 1 {
+			t.Fatal("the call is gone")
+		}
+		talk{a, b, invite, rung, ok}.end()
+		w.idle()
+	})
+}
+
+func TestRepeatedInviteRingsOnce(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		invite := a.dials("23")
+		rung := b.gets(sip.INVITE)
+		a.send(invite)
+		b.answers(rung, 180)
+		a.hears(180)
+		a.send(invite)
+		a.hears(180)
+		b.answers(rung, 486)
+		b.gets(sip.ACK)
+		a.acks(invite, a.hears(486))
+		b.quiet()
+		w.idle()
+	})
+}
+
+func TestSameInviteByAnotherWayIsMerged(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		invite := a.dials("23")
+		rung := b.gets(sip.INVITE)
+		twin := a.via(invite.Clone())
+		sip.RemoveHeader(twin, "Authorization") // its own challenge, since the count was used
+		a.send(twin)
+		resp := a.hears(401)
+		a.acks(twin, resp)
+		again := a.prove(twin, resp, "22", "secret22", 0)
+		again.CSeq().SeqNo = invite.CSeq().SeqNo
+		a.send(again)
+		a.acks(again, a.hears(482))
+		b.answers(rung, 486)
+		b.gets(sip.ACK)
+		a.acks(invite, a.hears(486))
+		w.idle()
+	})
+}
+
+func TestCallsBeyondTheBoundAreTurnedAwayButEmergenciesAreNot(t *testing.T) {
+	inWorld(t, func(c *Config) { c.MaxCalls = 1 }, func(t *testing.T, w *world) {
+		a, b, d := w.phone("22", 10), w.phone("23", 20), w.phone("24", 30)
+		cloud := w.cloud(5)
+		w.s.SetTargets([]Target{cloud.target()})
+		b.registers()
+		c := a.connects("23", b)
+		second := d.dials("23")
+		resp := d.hears(503)
+		if headerSeconds(t, resp, "Retry-After") <= 0 {
+			t.Error("no retry-after")
+		}
+		d.acks(second, resp)
+		d.dials("110")
+		out := nextInvite(cloud)
+		if out.Recipient.User != "110" {
+			t.Errorf("dialled out %q", out.Recipient.User)
+		}
+		cloud.answers(out, 603)
+		d.hears(603)
+		c.end()
+	})
+}
+
+// nextInvite waits for an INVITE among the lines' REGISTERs, which get no answer.
+func nextInvite(p *peer) *sip.Request {
+	p.t.Helper()
+	for {
+		if req, ok := p.next().(*sip.Request); ok && req.Method == sip.INVITE {
+			return req
+		}
+	}
+}
+
+func TestStrangerOnTheWANIsRefusedAndPunished(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.s.SetTargets([]Target{w.cloud(5).target()})
+		p := w.cloud(66)
+		p.send(p.request(sip.INVITE, "acc22", "sdp"))
+		p.hears(403)
+		p.send(p.request(sip.OPTIONS, "acc22"))
+		p.hears(403)
+		if got := w.told(); !strings.Contains(got, "punish 203.0.113.66 invite from a stranger") || !strings.Contains(got, "punish 203.0.113.66 options") {
+			t.Errorf("told %s", got)
+		}
+		w.idle()
+	})
+}
+
+func TestRequestsOfNoDialogAreRefusedEachInItsWay(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		p := w.phone("22", 10)
+		for method, code := range map[sip.Method]int{
+			sip.OPTIONS: 200, sip.BYE: 481, sip.INFO: 481, sip.UPDATE: 481, sip.PRACK: 481, sip.NOTIFY: 481,
+			sip.SUBSCRIBE: 489, sip.PUBLISH: 489, sip.REFER: 405, sip.MESSAGE: 405,
+		} {
+			p.send(p.request(method, "23"))
+			resp := p.hears(code)
+			if (code == 200 || code == 405) && sip.HeaderValue(resp, "Allow") == "" {
+				t.Errorf("%s: no allow", method)
+			}
+		}
+		for _, tag := range []string{"unknown-0", "noleg", "unknown-99999", ""} {
+			req := p.request(sip.BYE, "23")
+			sip.SetToTag(req, tag)
+			p.send(req)
+			p.hears(481)
+		}
+		req := p.request(sip.INVITE, "23", "sdp")
+		*req.MaxForwards() = 0
+		p.send(req)
+		p.hears(483)
+	})
+}
+
+func TestPanicOfOneCallCostsThatCallOnly(t *testing.T) {
+	for _, where := range []string{"while it is routed", "while it rings"} {
+		t.Run(where, func(t *testing.T) {
+			inWorld(t, nil, func(t *testing.T, w *world) {
+				a, b, d := w.phone("22", 10), w.phone("23", 20), w.phone("24", 30)
+				b.registers()
+				d.registers()
+				c := a.connects("23", b)
+				doomed := d
+				bad := routerFunc(func(call.Invite) call.Plan { panic("a defect") })
+				if where == "while it rings" {
+					w.survival = bad
+					w.brain = routerFunc(func(inv call.Invite) call.Plan {
+						p := w.s.RingExtension(inv, "22")
+						p.Steps[0].Targets[0].Line = "acc22" // so that its silence asks survival
+						return p
+					})
+					a.registers()
+				} else {
+					w.brain = bad
+				}
+				invite := doomed.dials("22")
+				if where == "while it rings" {
+					rung := a.gets(sip.INVITE)
+					a.answers(rung, 503)
+					a.gets(sip.ACK)
+				}
+				doomed.acks(invite, doomed.hears(500))
+				if v := w.lastEnd(); v.End.Code != 500 || v.End.Blame != call.ByUs {
+					t.Errorf("ended %+v", v.End)
+				}
+				if calls := w.s.Calls(); len(calls) != 1 || calls[0].State != call.Talking {
+					t.Errorf("calls: %v", calls)
+				}
+				w.brain = nil
+				c.end()
+				w.idle()
+				w.s.mu.Lock()
+				alive := w.s.life != nil
+				w.s.mu.Unlock()
+				if !alive {
+					t.Error("the switchboard went with it")
+				}
+			})
+		})
+	}
+}
+
+func TestPanicLetsNoPhoneRingOn(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		invite := a.dials("23")
+		rung := b.gets(sip.INVITE)
+		b.answers(rung, 180)
+		a.hears(180)
+		synctest.Wait()
+		o, _ := w.s.owner(sip.FromTag(rung))
+		_ = o.post(call.Answer{Leg: 1, Ref: 1}) // an answer without a response: no exchange does that
+		a.acks(invite, a.hears(500))
+		b.answers(b.gets(sip.CANCEL), 200)
+		b.answers(rung, 487)
+		b.gets(sip.ACK)
+		w.idle()
+	})
+}
+
+func TestDrainRefusesNewCallsAndWaitsForTheLast(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b, d := w.phone("22", 10), w.phone("23", 20), w.phone("24", 30)
+		b.registers()
+		c := a.connects("23", b)
+		done := make(chan struct{})
+		var said []int
+		go func() {
+			defer close(done)
+			w.s.Drain(t.Context(), func(left int) { said = append(said, left) })
+		}()
+		synctest.Wait()
+		late := d.dials("23")
+		resp := d.hears(503)
+		if headerSeconds(t, resp, "Retry-After") <= 0 {
+			t.Error("no retry-after")
+		}
+		d.acks(late, resp)
+		<-time.After(6 * time.Second)
+		select {
+		case <-done:
+			t.Fatal("drained with a call up")
+		default:
+		}
+		c.end()
+		<-done
+		if fmt.Sprint(said) != "[1 1]" {
+			t.Errorf("said %v", said)
+		}
+	})
+}
+
+func TestDrainGivesUpWithItsContext(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		c := a.connects("23", b)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		began := time.Now()
+		w.s.Drain(ctx, func(int) {})
+		if got := time.Since(began); got != 3*time.Second {
+			t.Errorf("gave up after %s", got)
+		}
+		c.end()
+	})
+}
+
+func TestCheckTellsWhetherTheEngineAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		if err := w.s.Check(t.Context()); err == nil {
+			t.Error("it serves before it runs")
+		}
+		p := w.phone("22", 10)
+		w.x.Handle(w.s)
+		p.send(p.request(sip.OPTIONS, "22"))
+		p.hears(503)
+		w.run()
+		if err := w.s.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // its time is up; the bubble's clock stands still behind a lock
+		w.s.mu.Lock()
+		if err := w.s.Check(ctx); err == nil {
+			t.Error("a locked engine answers")
+		}
+		w.s.mu.Unlock()
+		w.stop()
+		if err := w.s.Check(t.Context()); err == nil {
+			t.Error("it serves after its end")
+		}
+	})
+}
+
+func TestSwitchboardWithoutConfigurationDoesNotRun(t *testing.T) {
+	if err := New(Deps{}).Run(t.Context(), func() {}); err == nil {
+		t.Error("it runs")
+	}
+}
+
+func TestRestartSaysNothingToThoseWhoTalk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.run()
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		a.connects("23", b)
+		w.stop()
+		a.quiet()
+		b.quiet()
+	})
+}
+
+func TestCallWithoutMediaPortsIsTurnedAway(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		w.media.fail = errors.New("no port")
+		invite := a.dials("23")
+		a.acks(invite, a.hears(503))
+		w.media.fail = nil
+		w.idle()
+	})
+}
+
+func TestMediaThatStopsOnAnExternalCallIsEvidence(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		c, cloud := outside(t, w)
+		st := w.media.streams[1]
+		if st.side.Leg != "cloud" || st.with != Stream(w.media.streams[0]) {
+			t.Errorf("opened as %+v", st.side)
+		}
+		w.told()
+		st.heard(100, 1500*time.Millisecond)
+		<-time.After(2 * mediaWatch)
+		st.heard(101, 0)
+		<-time.After(2 * mediaWatch)
+		st.heard(101, time.Minute) // the probes have had their time
+		<-time.After(2 * mediaWatch)
+		if got := w.told(); got != "media dead 1, media dead 0" {
+			t.Errorf("told %s", got)
+		}
+		c.end()
+		_ = cloud
+	})
+}
+
+func TestMediaOfAHeldCallIsNoEvidence(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		c, cloud := outside(t, w)
+		hold := c.a.within(c.invite, c.ok, sip.INVITE)
+		hold.AppendHeader(&sip.Contact{Address: c.a.contact()})
+		sip.SetBody(hold, "application/sdp", append(c.a.describe(2), "a=inactive\r\n"...))
+		c.a.send(hold)
+		again := cloud.gets(sip.INVITE)
+		resp := sip.Respond(again, 200, "", "")
+		resp.AppendHeader(&sip.Contact{Address: cloud.contact()})
+		sip.SetBody(resp, "application/sdp", append(cloud.describe(2), "a=inactive\r\n"...))
+		cloud.send(resp)
+		cloud.gets(sip.ACK)
+		c.a.acks(hold, c.a.hears(200))
+		w.told()
+		w.media.streams[1].heard(100, 2*time.Second)
+		<-time.After(2 * mediaWatch)
+		if got := w.told(); strings.Contains(got, "dead") {
+			t.Errorf("told %s", got)
+		}
+		c.end()
+	})
+}
+
+func TestSideHasItsOwnMediaAddress(t *testing.T) {
+	other := netip.MustParseAddr("192.0.2.99")
+	inWorld(t, func(c *Config) { c.Sides[LAN] = MediaSide{Addr: other, Low: 20000, High: 20100, SRTP: sdp.Off} }, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		c := a.connects("23", b)
+		desc, err := sdp.Parse(c.ok.Body())
+		if err != nil || desc.Audio().Addr != other {
+			t.Errorf("answered %s, %v", c.ok.Body(), err)
+		}
+		c.end()
+	})
+}
+
+func TestCallerMayWithholdTheNumberInside(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		invite := a.dials("23", "Privacy: id")
+		rung := b.gets(sip.INVITE)
+		if text := string(sip.Bytes(rung)); strings.Contains(text, "22@") {
+			t.Errorf("the number shows:\n%s", text)
+		}
+		b.answers(rung, 486)
+		b.gets(sip.ACK)
+		a.acks(invite, a.hears(486))
+		w.idle()
+	})
+}
+
+func TestBooksOfAllClassesAreKnownToTheDesk(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		if d := w.s.Dial("110"); d.Meaning != number.Emergency {
+			t.Errorf("110 means %s", d.Meaning)
+		}
+		if !w.s.May("22", number.National) || w.s.May("22", number.International) || w.s.May("99", number.Internal) {
+			t.Error("classes are mixed up")
+		}
+		if w.s.ExtensionOf("acc23") != "23" || w.s.ExtensionOf("nobody") != "" {
+			t.Error("accounts are mixed up")
+		}
+	})
+}
