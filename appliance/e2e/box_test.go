@@ -81,8 +81,9 @@ type Box struct {
 
 // Status is what the daemon says of itself.
 type Status struct {
-	Mode     string `json:"mode"`
-	Cause    string `json:"cause"`
+	Mode     string    `json:"mode"`
+	Cause    string    `json:"cause"`
+	Since    time.Time `json:"since"`
 	Provider struct {
 		Reachable bool `json:"reachable"`
 	} `json:"provider"`
@@ -216,6 +217,22 @@ func (b *Box) AwaitOnline(t *testing.T, within time.Duration) time.Duration {
 	return b.AwaitStatus(t, within, "online with all lines", func(s Status) bool {
 		return s.Mode == "online" && s.Lines.Total > 0 && s.Lines.Registered == s.Lines.Total
 	})
+}
+
+// AwaitSurvival waits for survival and returns how long after the cut it
+// began, by the daemon's own word: asking takes time too.
+func (b *Box) AwaitSurvival(t *testing.T, cut time.Time, within time.Duration) time.Duration {
+	t.Helper()
+	b.AwaitStatus(t, within+2*time.Second, "survival", func(s Status) bool { return s.Mode == "survival" })
+	s := b.Status(t)
+	took := s.Since.Sub(cut)
+	if took > within || took < 0 {
+		t.Errorf("survival began %v after the cut, the limit is %v", took, within)
+	}
+	if len(strings.Fields(s.Cause)) < 3 {
+		t.Errorf("cause is %q, want a sentence", s.Cause)
+	}
+	return took
 }
 
 // AwaitIdle waits until the daemon knows of no call any more.

@@ -328,7 +328,7 @@ func TestSIPpOnEitherSide(t *testing.T) {
 		at := desk.addr.String() + ":5070"
 		registerAll(t, desk, 1, at, boxLAN+":5060")
 		caller := desk.SIPp(t, "phone_calls", desk.addr.String()+":5072", boxLAN+":5060", "-m", "1", "-s", "23",
-			"-au", "22", "-ap", "phone-secret-22", "-key", "caller", "22", "-mp", "6100")
+			"-au", "22", "-ap", "phone-secret-22", "-auth_uri", "23@"+boxLAN+":5060", "-key", "caller", "22", "-mp", "6100")
 		phone.Await(t, "CALL_INCOMING", 5*time.Second)
 		phone.Answer(t)
 		phone.Await(t, "CALL_ESTABLISHED", 5*time.Second)
