@@ -112,12 +112,21 @@ func (o *lineOwner) Step(now time.Time, e lineEvent) []line.Effect {
 		o.way.Store(e.path)
 		o.last.Store(e.path)
 	}
-	if was := o.view.Load(); !was.Expires.Equal(v.Until) {
-		w := *was
-		w.Expires = v.Until
+	was := o.view.Load()
+	w := *was
+	w.Expires, w.Target = v.Until, o.target(was.Target)
+	if w != *was {
 		o.view.Store(&w)
 	}
 	return out
+}
+
+// target is where the newest REGISTER went.
+func (o *lineOwner) target(otherwise Target) Target {
+	if f := o.flow.Load(); f != nil {
+		return Target{f.Transport, f.Remote}
+	}
+	return otherwise
 }
 
 // look is the line's view with what the configuration says now.
@@ -265,9 +274,7 @@ func (o *lineOwner) became(e line.Became) {
 		v.Since = time.Now()
 	}
 	v.State, v.Cause = e.State, e.Cause
-	if ts := *o.s.lines.targets.Load(); int(o.at.Load()) < len(ts) {
-		v.Target = ts[o.at.Load()]
-	}
+	v.Target = o.target(v.Target)
 	o.view.Store(&v)
 	o.log.Info("line", "state", e.State.String(), "cause", e.Cause.String())
 	o.s.evidence.LineChanged(o.look())

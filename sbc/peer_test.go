@@ -112,7 +112,7 @@ func (p *peer) send(m sip.Message) {
 }
 
 // patience is how long a peer waits for what must come, in the bubble's time.
-const patience = 40 * time.Second
+const patience = 2 * time.Minute
 
 // next is the next message for the peer, 100s left out.
 func (p *peer) next() sip.Message {
