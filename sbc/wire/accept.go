@@ -31,6 +31,14 @@ func openListener(z *zone, t sip.Transport, addr netip.AddrPort, dscp uint8) (*l
 
 func (l *listener) close() { _ = l.sock.Close() }
 
+// remark marks what the listener itself sends: the answer to a connection's
+// first packet.
+func (l *listener) remark(dscp uint8) {
+	if err := control(l.sock, func(fd int) error { return mark(fd, l.bound.Addr().Is6(), dscp) }); err != nil {
+		l.zone.wire.bad.add(err, l.bound.String())
+	}
+}
+
 func (l *listener) serve() {
 	if !l.zone.wire.spawn(l.accept) {
 		l.close()

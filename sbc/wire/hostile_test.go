@@ -257,7 +257,7 @@ func TestGarbageDatagramsLeaveNoMemoryBehind(t *testing.T) {
 	}
 	defer peer.Close()
 	kinds := [][]byte{
-		[]byte("\x01garbage that is not sip\xff"), bytes.Repeat([]byte("A"), 60000), []byte("INVITE sip:x SIP/2.0\r\n"),
+		[]byte("\x01garbage that is not sip\xff"), bytes.Repeat([]byte("A"), 8000), []byte("INVITE sip:x SIP/2.0\r\n"),
 		[]byte("OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK1\r\nCSeq: x\r\n\r\n"), {0}, []byte("\r\n\r\n"),
 	}
 	before, goroutines := heap(), runtime.NumGoroutine()
@@ -265,12 +265,12 @@ func TestGarbageDatagramsLeaveNoMemoryBehind(t *testing.T) {
 		if _, err := peer.Write(kinds[i%len(kinds)]); err != nil {
 			t.Fatal(err)
 		}
-		if i%1000 == 0 {
+		if i%20 == 0 { // before the kernel's buffer is full
 			asks(t, phone, answers, flow, 1)
 		}
 	}
 	asks(t, phone, answers, flow, 1)
-	if n := box.box.Stats().Malformed; n < 1000 {
+	if n := box.box.Stats().Malformed; n < 6000 { // without the keep-alives
 		t.Errorf("only %d were looked at", n)
 	}
 	if after := heap(); after > before+1<<20 {

@@ -77,7 +77,7 @@ func (z *zone) set(want Zone) error {
 	}
 	had := z.conf
 	old := z.adoptLocked(want, got)
-	sockets, conns := z.sockets, slices.Collect(maps.Values(z.conns))
+	sockets, listeners, conns := z.sockets, z.listeners, slices.Collect(maps.Values(z.conns))
 	z.mu.Unlock()
 	closeAll(old)
 	for _, f := range got.fresh {
@@ -93,6 +93,9 @@ func (z *zone) set(want Zone) error {
 	if had.DSCP != want.DSCP {
 		for _, s := range sockets {
 			s.remark(want.DSCP)
+		}
+		for _, l := range listeners {
+			l.remark(want.DSCP)
 		}
 		for _, c := range conns {
 			c.remark(want.DSCP)
