@@ -291,8 +291,16 @@ func (s savedBindings) Load() (map[string][]location.Binding, error) { return s.
 // received hands messages to the exchange and tells lines of broken connections.
 type received struct{ b *Box }
 
-// Receive takes a message from the wire.
-func (r received) Receive(m sip.Message, flow sip.Flow) { r.b.exchange.Receive(m, flow) }
+// Receive takes a message from the wire. On the trunk only the cloud is heard:
+// whoever else knocks there gets silence.
+func (r received) Receive(m sip.Message, flow sip.Flow) {
+	if flow.Zone == trunkZone && !r.b.sw.Knows(flow.Remote.Addr()) {
+		r.b.metrics.Rejected("stranger")
+		r.b.guard.Punish(flow.Remote.Addr())
+		return
+	}
+	r.b.exchange.Receive(m, flow)
+}
 
 // Lost tells everybody concerned that a connection broke.
 func (r received) Lost(flow sip.Flow, err error) {

@@ -8,9 +8,6 @@ import (
 	"linekeeper/sbc/sip"
 )
 
-// allow lists the methods that the box takes inside a call.
-const allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, MESSAGE"
-
 // arrived starts the call: the A leg is made, then the first step of the plan.
 func (m *Machine) arrived(in Arrived) {
 	if len(m.legs) > 0 {

@@ -67,7 +67,7 @@ func (m *Machine) dial(l *leg) {
 
 func (m *Machine) inviteHeaders(t Target) []sip.Header {
 	hs := []sip.Header{
-		sip.NewHeader("Allow", allow),
+		sip.NewHeader("Allow", sip.Allowed),
 		sip.NewHeader("Supported", "timer"),
 	}
 	if m.cfg.Session > 0 {

@@ -28,7 +28,7 @@ func (m *Machine) reply(l *leg, tx TxID, req *sip.Request, code int, phrase stri
 		resp.AppendHeader(&sip.Contact{Address: l.dlg.Contact})
 	}
 	if code == 405 || code == 200 && (target || req.Method == sip.OPTIONS) {
-		resp.AppendHeader(sip.NewHeader("Allow", allow))
+		resp.AppendHeader(sip.NewHeader("Allow", sip.Allowed))
 	}
 	if code/100 == 2 && target {
 		resp.AppendHeader(sip.NewHeader("Supported", "timer"))

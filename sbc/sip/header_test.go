@@ -109,7 +109,7 @@ func TestNothingPutInAHeaderStartsAnother(t *testing.T) {
 }
 
 func TestRejectsCarryWhatTheirCodeWants(t *testing.T) {
-	req := invite(t, "Require: foo, 100rel", "Proxy-Require: bar")
+	req := invite(t, "Require: foo, timer", "Proxy-Require: bar")
 	r := Validate(req)
 	if r == nil || r.Code != 420 || HeaderValue(r.Response(req, "t"), "Unsupported") != "foo, bar" {
 		t.Fatalf("%+v", r)

@@ -7,16 +7,13 @@ import (
 )
 
 // Allowed is the Allow header value of the box.
-const Allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE"
+const Allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, INFO, MESSAGE"
 
 // MagicCookie begins the branch of every RFC 3261 element (8.1.1.7).
 const MagicCookie = "z9hG4bK"
 
 // options are the option tags a peer may Require of the box.
-var options = map[string]bool{
-	"100rel": true, "timer": true, "replaces": true, "path": true, "outbound": true,
-	"norefersub": true, "histinfo": true, "from-change": true,
-}
+var options = map[string]bool{"timer": true}
 
 // Supports says whether the box understands an option tag.
 func Supports(option string) bool { return options[strings.ToLower(option)] }
