@@ -112,13 +112,47 @@ func TestCallsThatCannotBe(t *testing.T) {
 	}
 }
 
-func TestInviteThatRequiresWhatCallsDoNotDoIsABadExtension(t *testing.T) {
+func TestRequestThatComesWithTheCallsEndIsAnswered(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
-		a := w.phone("22", 10)
-		a.send(a.request(sip.INVITE, "23", "sdp", "Require: 100rel"))
-		if got := sip.HeaderValue(a.hears(420), "Unsupported"); got != "100rel" {
-			t.Errorf("unsupported %q", got)
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		c := a.connects("23", b)
+		w.slow = make(chan struct{}) // the owner is held while it says that the call ended
+		a.send(a.within(c.invite, c.ok, sip.BYE))
+		a.hears(200)
+		b.answers(b.gets(sip.BYE), 200)
+		a.send(a.within(c.invite, c.ok, sip.INFO))
+		synctest.Wait()
+		close(w.slow)
+		a.hears(481)
+		a.send(a.within(c.invite, c.ok, sip.INFO))
+		a.hears(481)
+		w.idle()
+	})
+}
+
+func TestCallTooBusyToListenSaysSo(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		c := a.connects("23", b)
+		w.slow = make(chan struct{})
+		a.send(a.within(c.invite, c.ok, sip.BYE))
+		a.hears(200)
+		synctest.Wait()
+		for range inboxDepth {
+			a.send(a.within(c.invite, c.ok, sip.INFO))
 		}
+		a.send(a.within(c.invite, c.ok, sip.INFO))
+		if headerSeconds(t, a.hears(503), "Retry-After") <= 0 {
+			t.Error("no retry-after")
+		}
+		close(w.slow)
+		for range inboxDepth {
+			a.hears(481)
+		}
+		b.answers(b.gets(sip.BYE), 200)
+		w.idle()
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,11 +16,6 @@ import (
 // invite admits a new call and gives it an owner.
 func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	cfg := s.cfg.Load()
-	if unknown := unsupported(req); len(unknown) > 0 {
-		r := sip.Reject{Code: 420, Unsupported: unknown}
-		tx.Respond(r.Response(req, s.random()))
-		return
-	}
 	inv := call.Invite{Dialled: dialled(&req.Recipient), Zone: flow.Zone}
 	var ok bool
 	if lanZone(flow.Zone) {
@@ -74,12 +68,6 @@ func (s *Switch) adopt(o *owner, merge string, cfg *Config) (code int, after tim
 	life := s.life
 	s.wg.Go(func() { o.run(life) })
 	return 0, 0
-}
-
-// unsupported lists what an INVITE requires and calls don't do, though other
-// requests may (RFC 3261 8.2.2.3).
-func unsupported(req *sip.Request) []string {
-	return slices.DeleteFunc(sip.Tokens(req, "Require"), func(o string) bool { return strings.EqualFold(o, "timer") })
 }
 
 // dialled is what was dialled: the user part of a SIP URI or the number of a

@@ -48,6 +48,7 @@ type world struct {
 	lines  []LineView
 	ended  []CallView
 	pings  int
+	slow   chan struct{} // holds whoever tells that a call ended; nil: nobody
 }
 
 // inWorld runs a test in a bubble with a fresh world; tune may change the
@@ -214,6 +215,9 @@ func (w *world) LineChanged(v LineView) {
 }
 
 func (w *world) CallEnded(v CallView) {
+	if w.slow != nil {
+		<-w.slow
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = append(w.ended, v)
