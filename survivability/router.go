@@ -53,6 +53,7 @@ func (r *Router) Route(inv call.Invite) call.Plan {
 		return away(fmt.Sprintf("%s cannot be reached while the line to the provider is gone", d.Text))
 	case number.Code:
 		return away(fmt.Sprintf("the code %s needs the provider, whose line is gone", d.Text))
+	default: // nothing to do
 	}
 	return refuse(404, fmt.Sprintf("%q cannot be dialled here", inv.Dialled))
 }

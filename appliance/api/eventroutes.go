@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -113,7 +114,7 @@ func (s stream) run(ctx context.Context, from *events.Follower, follow bool) err
 	for {
 		e, missed, err := s.next(ctx, from, follow)
 		switch {
-		case err == context.DeadlineExceeded:
+		case errors.Is(err, context.DeadlineExceeded):
 			if err := s.write(": \n\n"); err != nil {
 				return err
 			}

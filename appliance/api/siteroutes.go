@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -119,7 +120,8 @@ func (r *routes) apply(ctx context.Context, in *changeInput) (*appliedOutput, er
 // refused is face, but a conflict with a named base is 412 (RFC 9110 13.1.1).
 func (r *routes) refused(c Change, err error) error {
 	err = face(r.log, "apply site", err)
-	if p, ok := err.(*Problem); ok && c.Base != 0 && p.Status == http.StatusConflict {
+	var p *Problem
+	if errors.As(err, &p) && c.Base != 0 && p.Status == http.StatusConflict {
 		return newProblem(http.StatusPreconditionFailed, p.Detail)
 	}
 	return err

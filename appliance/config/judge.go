@@ -157,6 +157,7 @@ func target(book *number.Book, num string) string {
 		return fmt.Sprintf("%s is barred by dialplan.blocked", num)
 	case number.Emergency:
 		return fmt.Sprintf("%s is an emergency number, no call is sent there by itself", num)
+	default: // nothing to do
 	}
 	return ""
 }

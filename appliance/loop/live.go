@@ -110,7 +110,7 @@ func (t *tenant) gone() bool {
 // onlyCancelled says whether err tells nothing but that the context ended; an
 // error joined to that one is news.
 func onlyCancelled(err error) bool {
-	switch e := err.(type) {
+	switch e := any(err).(type) { // the tree itself is walked, not searched
 	case interface{ Unwrap() []error }:
 		for _, one := range e.Unwrap() {
 			if !onlyCancelled(one) {
@@ -121,6 +121,6 @@ func onlyCancelled(err error) bool {
 	case interface{ Unwrap() error }:
 		return onlyCancelled(e.Unwrap())
 	default:
-		return err == context.Canceled
+		return errors.Is(err, context.Canceled)
 	}
 }

@@ -190,7 +190,7 @@ func (f *File) DropThrough(bucket string, n uint64) error {
 				return nil
 			}
 			c := b.Cursor()
-			for k, _ := c.First(); k != nil && len(k) == 8 && binary.BigEndian.Uint64(k) <= n; k, _ = c.First() {
+			for k, _ := c.First(); len(k) == 8 && binary.BigEndian.Uint64(k) <= n; k, _ = c.First() {
 				if err := c.Delete(); err != nil {
 					return err
 				}

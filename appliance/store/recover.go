@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 func snapshotOf(path string) string { return path + ".snapshot" }
@@ -113,7 +114,7 @@ func copyAll(from string, dst *bbolt.DB) error {
 // asCorrupt tells a file that isn't what it should be from a system that refuses.
 func asCorrupt(err error) error {
 	var sys *os.PathError
-	if errors.As(err, &sys) || errors.Is(err, bbolt.ErrTimeout) {
+	if errors.As(err, &sys) || errors.Is(err, bbolterrors.ErrTimeout) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrCorrupt, err)

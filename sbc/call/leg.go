@@ -35,7 +35,6 @@ type leg struct {
 	tx     TxID // A: where it is answered
 	ref    Ref  // B: its client transaction
 	heard  bool // B: any answer at all
-	tried  int  // B: answers given to a digest challenge
 	byeDue bool // A: BYE as soon as the 2xx is acknowledged
 	late   bool // B: its 2xx carried the offer, the ACK must carry the answer
 
@@ -79,7 +78,6 @@ type relay struct {
 	req      *sip.Request
 	offer    *sdp.Session // from's offer; nil: offerless
 	mine     *sdp.Session // what the other leg was offered
-	asked    bool         // the offer came in the other leg's 2xx
 	answer   *sdp.Session // that offer, until from's ACK answers it
 	seq      uint32       // CSeq of the 2xx that waits for an ACK with the answer
 }

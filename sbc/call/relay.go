@@ -149,9 +149,7 @@ func (m *Machine) carry(l *leg, in Request) {
 		a.ctype = ct.Value()
 	}
 	for _, name := range []string{"Info-Package", "Content-Disposition"} {
-		for _, h := range in.Req.GetHeaders(name) {
-			a.headers = append(a.headers, h)
-		}
+		a.headers = append(a.headers, in.Req.GetHeaders(name)...)
 	}
 	m.send(other, a)
 }

@@ -158,6 +158,7 @@ func (c *Client) perform(a act) {
 			err = fmt.Errorf("%w: %w", ErrLost, a.err)
 		}
 		c.finish(ClientEvent{Err: err, Flow: c.flow})
+	default: // nothing to do
 	}
 }
 

@@ -252,6 +252,7 @@ func (s *Server) perform(a act) {
 			f()
 		}
 		s.settle()
+	default: // nothing to do
 	}
 }
 

@@ -27,6 +27,7 @@ func (b *Book) Format(n E164, s Style) string {
 			return b.trunk + national
 		}
 		return b.idd + n.Digits()
+	default: // nothing to do
 	}
 	return string(n)
 }

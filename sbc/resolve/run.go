@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -151,7 +152,7 @@ func (k *keeper) begin(ctx context.Context) {
 	look := newRound(k.deps, &asker{exchange: k.exchange, servers: k.deps.Servers()}, k.cache)
 	go func() {
 		groups := look.source(ctx, source)
-		done <- outcome{look, groups, serial, context.Cause(ctx) == context.Canceled}
+		done <- outcome{look, groups, serial, errors.Is(context.Cause(ctx), context.Canceled)}
 	}()
 }
 

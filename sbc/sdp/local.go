@@ -114,7 +114,7 @@ func (l *Local) Answer(offer, from *Session) (*Session, error) {
 	}
 	theirs := &offer.Media[i]
 	m := Media{Kind: "audio", Proto: theirs.Proto, Mux: theirs.Mux, Direction: theirs.Effective().Reverse(), Ptime: theirs.Ptime, MaxPtime: theirs.MaxPtime}
-	formats := theirs.Formats
+	var formats []Format
 	if from == nil {
 		formats = ownShare(theirs.Formats, l.Codecs)
 	} else {

@@ -207,6 +207,7 @@ func method(s string) Method {
 		return REGISTER
 	case OPTIONS:
 		return OPTIONS
+	default: // nothing to do
 	}
 	return Method(strings.Clone(s))
 }

@@ -30,6 +30,7 @@ func (m *ClientInvite) Step(in Input, out []Effect) []Effect {
 		case in.What == Woken, in.What == Broken:
 			return m.end(out)
 		}
+	default: // nothing to do
 	}
 	return out
 }
@@ -59,6 +60,7 @@ func (m *ClientInvite) pending(in Input, out []Effect) []Effect {
 		}
 	case Answered:
 		return m.answered(in.Code, out)
+	default: // nothing to do
 	}
 	return out
 }
@@ -106,6 +108,7 @@ func (m *ClientNonInvite) Step(in Input, out []Effect) []Effect {
 		if in.What == Woken || in.What == Broken {
 			return m.end(out)
 		}
+	default: // nothing to do
 	}
 	return out
 }
@@ -135,6 +138,7 @@ func (m *ClientNonInvite) pending(in Input, out []Effect) []Effect {
 			return out
 		}
 		return m.linger(Completed, m.unlessReliable(m.t.T4), 0, out) // K
+	default: // nothing to do
 	}
 	return out
 }

@@ -26,6 +26,7 @@ func (m *ServerInvite) Step(in Input, out []Effect) []Effect {
 		}
 	case Accepted:
 		return m.accepted(in, out)
+	default: // nothing to do
 	}
 	return out
 }
@@ -56,6 +57,7 @@ func (m *ServerInvite) proceeding(in Input, out []Effect) []Effect {
 			return m.linger(Accepted, m.t.Life(), m.t.T1, out) // L
 		}
 		return m.linger(Completed, m.t.Life(), m.unlessReliable(m.t.T1), out) // H, G
+	default: // nothing to do
 	}
 	return out
 }
@@ -75,6 +77,7 @@ func (m *ServerInvite) completed(in Input, out []Effect) []Effect {
 			return m.clock.repeat(m.t.T2, out)
 		}
 		return m.clock.sleep(out)
+	default: // nothing to do
 	}
 	return out
 }
@@ -102,6 +105,7 @@ func (m *ServerInvite) accepted(in Input, out []Effect) []Effect {
 			return m.clock.repeat(m.t.T2, out)
 		}
 		return m.clock.sleep(out)
+	default: // nothing to do
 	}
 	return out
 }
@@ -140,6 +144,7 @@ func (m *ServerNonInvite) Step(in Input, out []Effect) []Effect {
 			return out
 		}
 		return m.linger(Completed, m.unlessReliable(m.t.Life()), 0, out) // J
+	default: // nothing to do
 	}
 	return out
 }

@@ -96,6 +96,7 @@ func schedule(t *testing.T, m Machine, ins ...Input) (repeats []time.Duration, l
 				wake = 0
 			case Again:
 				repeats = append(repeats, at)
+			default: // nothing to do
 			}
 		}
 	}
