@@ -63,6 +63,38 @@ func TestThreeContactsRingAndTheFirstToAnswerWins(t *testing.T) {
 	})
 }
 
+func TestPhoneThatNobodyAnswersRingsItsTime(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		began := time.Now()
+		invite := a.dials("23")
+		rung := b.gets(sip.INVITE)
+		b.answers(rung, 180)
+		a.hears(180)
+		resp := a.hears(480)
+		if got := time.Since(began); got != w.cfg.Ring {
+			t.Errorf("rang for %s", got)
+		}
+		a.acks(invite, resp)
+		b.answers(b.gets(sip.CANCEL), 200)
+		b.answers(rung, 487)
+		b.gets(sip.ACK)
+		w.idle()
+	})
+}
+
+func TestPhoneThatIsGoneCostsItsCallerNoHang(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		b.gone = true
+		invite := a.dials("23")
+		a.acks(invite, a.hears(408))
+		w.idle()
+	})
+}
+
 func TestCalleeMayHangUp(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		a, b := w.phone("22", 10), w.phone("23", 20)

@@ -236,6 +236,58 @@ func TestBrokenConnectionIsNoticedOnceAndCostsOneTargetOnly(t *testing.T) {
 	})
 }
 
+func TestConnectionLostUnderARegistrationIsCountedOnceInEitherOrder(t *testing.T) {
+	for _, order := range []string{"transaction first", "wire first"} {
+		t.Run(order, func(t *testing.T) {
+			inWorld(t, one, func(t *testing.T, w *world) {
+				a, b := w.cloud(5), w.cloud(6)
+				w.s.SetTargets([]Target{a.target(), b.target()})
+				a.gets(sip.REGISTER)
+				if order == "wire first" {
+					w.s.Lost(a.flow, false)
+					synctest.Wait()
+					w.x.Lost(a.flow, errNoTrunk)
+				} else {
+					w.x.Lost(a.flow, errNoTrunk)
+					synctest.Wait()
+					w.s.Lost(a.flow, false)
+				}
+				if got := w.stands(); got != "acc22 asking" { // the next server, at once
+					t.Errorf("lines: %s", got)
+				}
+				b.takes()
+				if got := w.stands(); got != "acc22 bound" {
+					t.Errorf("lines: %s", got)
+				}
+			})
+		})
+	}
+}
+
+func TestAnotherDomainIsAnotherRegistration(t *testing.T) {
+	inWorld(t, one, func(t *testing.T, w *world) {
+		cloud := w.cloud(5)
+		w.s.SetTargets([]Target{cloud.target()})
+		cloud.takes()
+		c := site(t)
+		one(c)
+		c.Trunk.Domain = "other.example"
+		w.s.Configure(c)
+		seen := map[string]string{}
+		for range 2 {
+			req := cloud.gets(sip.REGISTER)
+			seen[req.Recipient.Host] = sip.HeaderValue(req, "Expires")
+			cloud.grants(req)
+		}
+		if seen["cloud.example"] != "0" || seen["other.example"] != "600" {
+			t.Errorf("registered: %v", seen)
+		}
+		if got := w.stands(); got != "acc22 bound" {
+			t.Errorf("lines: %s", got)
+		}
+	})
+}
+
 func TestBadCertificateRaisesItsAlarm(t *testing.T) {
 	inWorld(t, one, func(t *testing.T, w *world) {
 		cloud := w.cloud(5)

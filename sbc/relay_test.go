@@ -21,7 +21,7 @@ func TestRelayOpensAndJoinsStreamsOfARealEngine(t *testing.T) {
 	go func() { gone <- e.Run(ctx, func() { close(ready) }) }()
 	<-ready
 	m := Relay(e)
-	side := media.Side{Leg: "lan", Addr: netip.MustParseAddr("127.0.0.1"), Low: 42000, High: 42999}
+	side := media.Side{Leg: "lan", Addr: netip.MustParseAddr("127.83.7.1"), Low: 10000, High: 64999}
 	a, err := m.Open(side, nil)
 	if err != nil {
 		t.Fatal(err)
