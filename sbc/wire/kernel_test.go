@@ -140,9 +140,9 @@ func TestEverySocketIsMarkedAndFollowsAChange(t *testing.T) {
 }
 
 func TestListenersComeAndGoWhileConnectionsStay(t *testing.T) {
-	any := netip.MustParseAddrPort("127.0.0.1:0")
+	free := netip.MustParseAddrPort("127.0.0.1:0")
 	other := netip.MustParseAddrPort("127.0.0.2:0")
-	zone := wire.Zone{Name: "lan", Listen: []wire.Listen{{sip.TCP, any}}}
+	zone := wire.Zone{Name: "lan", Listen: []wire.Listen{{sip.TCP, free}}}
 	r := respond(t, wire.Limits{}, wire.NewGuard(wire.Rules{}), zone)
 	first := r.box.Listening("lan")[0].Addr
 	phone, answers := run(t, wire.Limits{}, wire.Zone{Name: "wan"})
@@ -152,7 +152,7 @@ func TestListenersComeAndGoWhileConnectionsStay(t *testing.T) {
 	}
 	asks(t, phone, answers, flow, 1)
 
-	zone.Listen = []wire.Listen{{sip.TCP, any}, {sip.UDP, other}, {sip.TCP, other}}
+	zone.Listen = []wire.Listen{{sip.TCP, free}, {sip.UDP, other}, {sip.TCP, other}}
 	if err := r.box.SetZone(zone); err != nil {
 		t.Fatal(err)
 	}

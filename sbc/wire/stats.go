@@ -38,10 +38,10 @@ func (w *Wire) Stats() Stats {
 	}
 }
 
-// folded logs a flood of events as one line a second: how many, and the last.
+// folded logs a flood of bad input as one line a second: how much, and the
+// last.
 type folded struct {
-	log  *slog.Logger
-	text string
+	log *slog.Logger
 
 	mu    sync.Mutex
 	count int
@@ -68,5 +68,5 @@ func (f *folded) flush(now time.Time) {
 	count, last, from := f.count, f.last, f.from
 	f.count, f.last, f.wrote = 0, nil, now
 	f.mu.Unlock()
-	f.log.Warn(f.text, "count", count, "err", last, "from", from)
+	f.log.Warn("bad sip input", "count", count, "err", last, "from", from)
 }

@@ -85,7 +85,7 @@ func New(deps Deps) *Wire {
 		limits: deps.Limits.orDefaults(),
 		first:  slices.Clone(deps.Zones),
 		zones:  make(map[string]*zone),
-		bad:    folded{log: deps.Log, text: "bad sip input"},
+		bad:    folded{log: deps.Log},
 	}
 }
 
