@@ -45,6 +45,7 @@ func (r online) Route(inv call.Invite) call.Plan {
 			return Refuse(403, fmt.Sprintf("extension %s may not dial %s numbers", caller.Number, d.Class))
 		}
 		return r.outside(inv, cfg, caller, d)
+	case number.Vacant, number.Nonsense:
 	}
 	return Refuse(404, fmt.Sprintf("%q cannot be dialled here", inv.Dialled))
 }

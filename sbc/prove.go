@@ -58,6 +58,7 @@ func (s *Switch) prove(tx *exchange.Server, req *sip.Request, flow sip.Flow, cfg
 	case sip.Wrong:
 		s.watch.Refused("wrong credentials", flow, req)
 		s.guard.Punish(flow.Remote.Addr(), "credentials")
+	case sip.Missing, sip.Stale: // only a challenge is due
 	}
 	resp := sip.Respond(req, 401, "", s.random())
 	for _, h := range auth.challenge(proof == sip.Stale, simple) {

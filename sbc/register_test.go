@@ -239,3 +239,24 @@ func TestRegistrationFromOutsideIsForbidden(t *testing.T) {
 		}
 	})
 }
+
+func TestPhoneThatDoesNotUnderstandSHA256IsAskedInMD5Alone(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		old, puzzled := w.phone("22", 10), w.phone("23", 11)
+		old.send(old.request(sip.REGISTER, "", "User-Agent: SIPp/3.7"))
+		if got := sip.Challenges(old.hears(401)); len(got) != 1 || got[0].Algorithm != "MD5" {
+			t.Errorf("an old phone is asked %+v", got)
+		}
+		for _, want := range []int{2, 1} { // asks again without having answered
+			puzzled.send(puzzled.request(sip.REGISTER, ""))
+			if got := sip.Challenges(puzzled.hears(401)); len(got) != want {
+				t.Errorf("a puzzled phone is asked %+v", got)
+			}
+		}
+		puzzled.registers()
+		puzzled.send(puzzled.request(sip.REGISTER, ""))
+		if got := sip.Challenges(puzzled.hears(401)); len(got) != 2 { // it had understood
+			t.Errorf("a phone that answers is asked %+v", got)
+		}
+	})
+}
