@@ -9,7 +9,6 @@ import (
 	"linekeeper/appliance/health"
 	"linekeeper/appliance/metrics"
 	"linekeeper/sbc"
-	"linekeeper/sbc/call"
 	"linekeeper/sbc/line"
 	"linekeeper/survivability/mode"
 )
@@ -70,8 +69,8 @@ func (b *Box) facts(v mode.View, lines []sbc.LineView, exts []api.Extension) hea
 
 // Extensions lists the extensions and who is registered for them.
 func (b *Box) Extensions() []api.Extension {
-	now := time.Now()
-	bound := b.bindings.Snapshot(now)
+	site := b.site.Load()
+	bound := b.bindings.Snapshot(time.Now())
 	busy := make(map[string]int)
 	for _, c := range b.sw.Calls() {
 		busy[c.Caller.Extension]++
@@ -81,8 +80,8 @@ func (b *Box) Extensions() []api.Extension {
 	for _, l := range b.sw.Lines() {
 		states[l.Extension] = lineState(l.State)
 	}
-	out := make([]api.Extension, 0, len(b.site.Load().Extensions))
-	for _, e := range b.site.Load().Extensions {
+	out := make([]api.Extension, 0, len(site.Extensions))
+	for _, e := range site.Extensions {
 		x := api.Extension{Number: e.Number, Name: e.Name, Public: string(e.Public), Class: string(e.Class), Line: states[e.Number], Calls: busy[e.Number], Contacts: []api.Contact{}}
 		for _, c := range bound[e.Number] {
 			x.Registered = true
@@ -141,6 +140,9 @@ func (b *Box) Figures() metrics.Figures {
 	}
 	f.Registrations = []metrics.Registrations{{Side: "lan", State: "registered", Count: registered}, {Side: "lan", State: "absent", Count: len(exts) - registered}}
 	states := make(map[string]int)
+	for s := line.Idle; s < line.Gone; s++ {
+		states[lineState(s)] = 0 // so that a curve falls to zero instead of breaking off
+	}
 	for _, l := range b.sw.Lines() {
 		states[lineState(l.State)]++
 	}
@@ -150,12 +152,18 @@ func (b *Box) Figures() metrics.Figures {
 	for w, n := range b.sw.CallsUp() {
 		f.Calls = append(f.Calls, metrics.Calls{Route: string(w), Active: n})
 	}
-	if _, ok := b.sw.CallsUp()[call.Internal]; !ok {
-		f.Calls = append(f.Calls, metrics.Calls{Route: string(call.Internal)})
+	for _, leg := range []string{sbc.LAN, "cloud"} { // there from the start, as 0
+		for _, result := range []string{"relayed", "dropped", "lost"} {
+			f.Packets = append(f.Packets, metrics.Packets{Leg: leg, Result: result})
+		}
 	}
 	for _, t := range b.media.Totals().Legs {
-		f.Packets = append(f.Packets, metrics.Packets{Leg: t.Leg, Result: "relayed", Count: t.Relayed},
-			metrics.Packets{Leg: t.Leg, Result: "dropped", Count: t.Dropped}, metrics.Packets{Leg: t.Leg, Result: "lost", Count: t.Lost})
+		leg := t.Leg
+		if leg == trunkZone {
+			leg = "cloud" // the same word as at the registrations
+		}
+		f.Packets = append(f.Packets, metrics.Packets{Leg: leg, Result: "relayed", Count: t.Relayed},
+			metrics.Packets{Leg: leg, Result: "dropped", Count: t.Dropped}, metrics.Packets{Leg: leg, Result: "lost", Count: t.Lost})
 	}
 	return f
 }

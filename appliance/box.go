@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -25,11 +23,9 @@ import (
 	"linekeeper/sbc"
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/exchange"
-	"linekeeper/sbc/line"
 	"linekeeper/sbc/location"
 	"linekeeper/sbc/media"
 	"linekeeper/sbc/resolve"
-	"linekeeper/sbc/sip"
 	"linekeeper/sbc/wire"
 	"linekeeper/sbc/wire/cert"
 	"linekeeper/survivability"
@@ -60,7 +56,7 @@ const (
 	// trunkPort is the local port toward the cloud, the same after each start, so
 	// that a registration replaces the one before it.
 	trunkPort = 5080
-	// sweepEvery is how often expired bindings are taken out.
+	// sweepEvery is how often expired bindings are taken out and refusals counted.
 	sweepEvery = time.Second
 )
 
@@ -89,17 +85,20 @@ type Box struct {
 	watch    *watch.Watch
 	news     *news
 	seen     seen
-	was      atomic.Int32 // mode before the last change
+	was      atomic.Int32  // mode before the last change
+	recount  chan struct{} // a line changed; one is enough
 }
 
-// Run serves until ctx ends; running calls then have drainTime to end.
+// Run serves until ctx ends; running calls then have DrainTime to end. Error:
+// the data folder is in use or damaged, there is no site document that can be
+// used, or a socket can't be opened.
 func Run(ctx context.Context, o Options) error {
 	st, err := store.Open(o.Settings.DataDir, o.Log)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
-	b := &Box{opts: o, log: o.Log, started: time.Now(), store: st, seen: seen{m: make(map[string]time.Time)}}
+	b := &Box{opts: o, log: o.Log, started: time.Now(), store: st, seen: seen{m: make(map[string]time.Time)}, recount: make(chan struct{}, 1)}
 	b.was.Store(int32(mode.Recovering))
 	if b.sites, err = openSites(st, o.Settings.DataDir); err != nil {
 		return err
@@ -125,7 +124,7 @@ func (b *Box) build(site *config.Site) error {
 	b.metrics = metrics.New(b)
 	b.news = &news{hub: b.hub, metrics: b.metrics}
 	b.health = health.New(b.log, b.news.alarm)
-	b.bindings = location.New(savedBindings{store.In[[]location.Binding](b.store.State, "bindings")})
+	b.bindings = location.New(savedBindings{store.In[[]location.Binding](b.store.State, "bindings"), func() { b.health.Clear(health.StoreFailing, "bindings") }})
 	if err := b.bindings.Load(time.Now()); err != nil {
 		return err
 	}
@@ -175,8 +174,11 @@ func (b *Box) buildSwitch(site *config.Site) {
 		Survival: routerFunc(func(inv call.Invite) call.Plan { return survival.Route(inv) }),
 	})
 	survival = survivability.New(b.sw)
-	b.sw.Configure(switchConfig(site, "Linekeeper/"+b.opts.Version))
+	b.sw.Configure(switchConfig(site, b.agent()))
 }
+
+// agent is how the box names itself in SIP.
+func (b *Box) agent() string { return "Linekeeper/" + b.opts.Version }
 
 type routerFunc func(call.Invite) call.Plan
 
@@ -202,6 +204,8 @@ func (b *Box) live(ctx context.Context) error {
 		room{"wire", b.wire.Run},
 		room{"names", b.names.Run},
 		b.keeper,
+		room{"lines", b.countLines},
+		room{"guard", b.countRejected},
 		b.carrier,
 		api.NewServer(b.opts.Settings.API.Socket, handler, b.log),
 		metrics.NewServer(b.opts.Settings.Metrics.Listen, b.metrics, b.log, nil),
@@ -246,103 +250,6 @@ func (b *Box) drain(ctx context.Context, ready func()) error {
 	return nil
 }
 
-// keepBindings writes bindings behind the call path and takes out what expired.
-func (b *Box) keepBindings(ctx context.Context, ready func()) error {
-	done := make(chan error, 1)
-	go func() {
-		done <- b.bindings.Run(ctx, func(err error) { b.health.Raise(health.StoreFailing, "bindings", err.Error()) })
-	}()
-	ready()
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-done:
-			return err
-		case now := <-tick.C:
-			for _, gone := range b.bindings.Sweep(now) {
-				b.news.PhoneGone(gone.Extension)
-			}
-		}
-	}
-}
-
-// savedBindings keeps bindings in the store.
-type savedBindings struct {
-	bucket store.Bucket[[]location.Binding]
-}
-
-// Save writes what changed in one transaction.
-func (s savedBindings) Save(changed map[string][]location.Binding) error {
-	batch := make(map[string]*[]location.Binding, len(changed))
-	for ext, all := range changed {
-		if len(all) > 0 {
-			batch[ext] = &all
-			continue
-		}
-		batch[ext] = nil
-	}
-	return s.bucket.Batch(batch)
-}
-
-// Load reads all bindings.
-func (s savedBindings) Load() (map[string][]location.Binding, error) { return s.bucket.All() }
-
-// received hands messages to the exchange and tells lines of broken connections.
-type received struct{ b *Box }
-
-// Receive takes a message from the wire. On the trunk only the cloud is heard:
-// whoever else knocks there gets silence.
-func (r received) Receive(m sip.Message, flow sip.Flow) {
-	if flow.Zone == trunkZone && !r.b.sw.Knows(flow.Remote.Addr()) {
-		r.b.metrics.Rejected("stranger")
-		r.b.guard.Punish(flow.Remote.Addr())
-		return
-	}
-	r.b.exchange.Receive(m, flow)
-}
-
-// Lost tells everybody concerned that a connection broke.
-func (r received) Lost(flow sip.Flow, err error) {
-	r.b.exchange.Lost(flow, err)
-	if flow.Zone == sbc.LAN {
-		return
-	}
-	if t := r.b.sw.TargetAt(flow); t >= 0 {
-		r.b.keeper.Tell(mode.Lost{Target: t, Certificate: certificate(err)})
-	}
-	r.b.sw.Lost(flow, certificate(err))
-}
-
-// certificate says whether an error is about a certificate.
-func certificate(err error) bool {
-	var verify *tls.CertificateVerificationError
-	var alert tls.AlertError
-	return errors.As(err, &verify) || errors.As(err, &alert)
-}
-
-type punisher struct{ b *Box }
-
-// Punish counts a failure against an address, and says when that bans it.
-func (p punisher) Punish(a netip.Addr, reason string) {
-	if p.b.guard.Punish(a) {
-		p.b.news.publish(events.GuardRejected, events.Warning, map[string]string{"address": a.String()}, "%s is banned: %s", a, reason)
-	}
-}
-
-// targetsChanged hands new addresses of the provider to lines and mode.
-func (b *Box) targetsChanged(ts []resolve.Target) {
-	list := make([]sbc.Target, len(ts))
-	for i, t := range ts {
-		list[i] = sbc.Target{Transport: t.Transport, Addr: t.Addr}
-	}
-	b.sw.SetTargets(list)
-	if len(list) > 0 {
-		b.carrier.Toward(list[0].Addr.Addr())
-	}
-	b.keeper.Tell(mode.Retarget{Count: len(list)})
-}
-
 // Authority is the certificate that phones must trust for TLS, in PEM.
 func (b *Box) Authority() []byte { return b.lanCert.Authority() }
 
@@ -354,82 +261,4 @@ func (b *Box) Listening(transport string) netip.AddrPort {
 		}
 	}
 	return netip.AddrPort{}
-}
-
-// namesJudged tells the mode how the name look-ups do.
-func (b *Box) namesJudged(h resolve.Health) {
-	fact := mode.Unknown
-	switch h.Verdict {
-	case resolve.Good:
-		fact = mode.Good
-	case resolve.Bad:
-		fact = mode.Bad
-	}
-	b.keeper.Tell(mode.DNS{Fact: fact})
-	set(b.health, health.DNSBroken, "", h.Verdict == resolve.Bad, h.Cause)
-}
-
-// savedTargets keeps the provider's last known addresses, so that a restart
-// while names can't be resolved still finds the cloud.
-type savedTargets struct{ bucket store.Bucket[resolve.Saved] }
-
-// Save keeps the last good answer.
-func (s savedTargets) Save(v resolve.Saved) error { return s.bucket.Put("provider", v) }
-
-// Load reads it; zero if there is none.
-func (s savedTargets) Load() (resolve.Saved, error) {
-	v, _, err := s.bucket.Get("provider")
-	return v, err
-}
-
-// modeChanged tells lines, people and metrics.
-func (b *Box) modeChanged(v mode.View) {
-	was := mode.Mode(b.was.Swap(int32(v.Mode)))
-	sev := events.Info
-	if v.Mode == mode.Survival {
-		sev = events.Critical
-	}
-	b.news.publish(events.ModeChange, sev, map[string]string{"mode": v.Mode.String(), "cause": v.Cause.String()}, "mode is %s. %s", v.Mode, v.Cause.Sentence("en"))
-	set(b.health, health.Survival, "", v.Mode == mode.Survival, v.Cause.Sentence("en"))
-	if was == v.Mode {
-		return
-	}
-	b.metrics.ModeChanged(v.Mode.String())
-	b.watch.Status(v.Mode.String() + ": " + v.Cause.Sentence("en"))
-	switch {
-	case v.Mode == mode.Survival:
-		b.sw.PathLost()
-		b.names.Kick()
-	case was == mode.Survival:
-		b.sw.PathBack()
-	}
-}
-
-// countLines sums up the lines for the mode.
-func (b *Box) countLines() {
-	var l mode.Lines
-	for _, v := range b.sw.Lines() {
-		l.Total++
-		switch v.State {
-		case line.Bound:
-			l.Registered++
-		case line.Rejected:
-			l.Rejected++
-		}
-	}
-	b.keeper.Tell(l)
-}
-
-// inForce makes a new site document take effect as far as it can without a restart.
-func (b *Box) inForce(site *config.Site) error {
-	b.configureGuard(site)
-	for _, e := range b.site.Swap(site).Extensions {
-		if _, still := site.Extension(e.Number); !still {
-			b.bindings.Forget(e.Number)
-		}
-	}
-	b.sw.Configure(switchConfig(site, "Linekeeper/"+b.opts.Version))
-	b.names.SetSource(source(site))
-	b.news.publish(events.SiteRevision, events.Info, nil, "a new site document is in force")
-	return nil
 }

@@ -2,7 +2,9 @@ package appliance
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
+	"sync"
 	"time"
 
 	"linekeeper/appliance/events"
@@ -10,6 +12,9 @@ import (
 	"linekeeper/appliance/metrics"
 	"linekeeper/sbc"
 	"linekeeper/sbc/call"
+	"linekeeper/sbc/line"
+	"linekeeper/sbc/media"
+	"linekeeper/sbc/rtp"
 	"linekeeper/sbc/sip"
 )
 
@@ -46,13 +51,38 @@ func (n *news) CallEnded(v sbc.CallView) {
 	facts := callFacts(v)
 	facts["blame"], facts["code"] = string(v.End.Blame), strconv.Itoa(v.End.Code)
 	if v.Media != nil {
-		for leg, st := range map[string]uint64{"a": v.Media.A.In.Lost, "b": v.Media.B.In.Lost} {
-			facts["lost_"+leg] = strconv.FormatUint(st, 10)
-		}
-		facts["packets_a"] = strconv.FormatUint(v.Media.A.In.Packets, 10)
-		facts["packets_b"] = strconv.FormatUint(v.Media.B.In.Packets, 10)
+		maps.Copy(facts, n.heard(v.Media))
 	}
 	n.publish(events.CallEnded, sev, facts, "call from %s to %s ended: %s", caller(v), v.Dialled, v.End.Reason)
+}
+
+// enough packets (2 s of speech) make a quality worth counting.
+const enough = 100
+
+// heard counts the quality of a call's two directions, and tells its figures.
+func (n *news) heard(r *sbc.CallReport) map[string]string {
+	facts := make(map[string]string)
+	for leg, st := range map[string]media.Stats{"a": r.A, "b": r.B} {
+		facts["packets_"+leg] = strconv.FormatUint(st.In.Packets, 10)
+		facts["lost_"+leg] = strconv.FormatUint(st.In.Lost, 10)
+		if st.In.Packets < enough {
+			continue
+		}
+		mos := quality(st)
+		n.metrics.MOS(mos)
+		facts["mos_"+leg] = strconv.FormatFloat(mos, 'f', 1, 64)
+	}
+	return facts
+}
+
+// quality estimates how well a leg's peer was heard (ITU-T G.107). The delay is
+// half the round trip where RTCP told it, a frame, and a jitter buffer of twice
+// the jitter.
+func quality(st media.Stats) float64 {
+	const frame = 20 * time.Millisecond
+	delay := st.RoundTrip/2 + frame + 2*st.In.Jitter
+	loss := float64(st.In.Lost) / float64(max(1, st.In.Lost+st.In.Packets))
+	return rtp.MOS(rtp.R(rtp.Path{Loss: loss, Delay: float64(delay) / float64(time.Millisecond), Codec: rtp.CodecOf("PCMA")}))
 }
 
 func caller(v sbc.CallView) string {
@@ -79,6 +109,20 @@ func (n *news) PhoneGone(ext string) {
 	n.publish(events.Registration, events.Info, map[string]string{"extension": ext}, "a phone of extension %s is no longer registered", ext)
 }
 
+// lineChanged tells how a cloud account stands.
+func (n *news) lineChanged(v sbc.LineView) {
+	sev, text := events.Info, "line "+v.Account+" is "+lineState(v.State)
+	switch v.State {
+	case line.Bound, line.Asking:
+	default: // a line that waits, is refused or gone needs somebody's eye
+		sev = events.Warning
+		if v.Cause.String() != "" {
+			text += ": " + v.Cause.String()
+		}
+	}
+	n.publish(events.LineState, sev, map[string]string{"line": v.Account, "state": lineState(v.State)}, "%s", text)
+}
+
 // Refused tells of what was turned away.
 func (n *news) Refused(reason string, flow sip.Flow, req *sip.Request) {
 	n.metrics.Rejected(reason)
@@ -93,4 +137,36 @@ func (n *news) alarm(c health.Change) {
 		kind = events.AlarmRaised
 	}
 	n.publish(kind, events.Severity(c.Alarm.Severity), map[string]string{"code": string(c.Alarm.Code), "subject": c.Alarm.Subject}, "%s: %s", c.Alarm.Title.EN, c.Alarm.Cause)
+}
+
+// seen remembers when each extension was last heard of.
+type seen struct {
+	mu sync.Mutex
+	m  map[string]time.Time
+}
+
+func (s *seen) note(ext string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.m[ext] = time.Now()
+}
+
+func (s *seen) at(ext string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m[ext]
+}
+
+// phoneNews is news that also remembers who was seen, and pardons an address
+// whose phone has proved itself.
+type phoneNews struct {
+	*news
+	b *Box
+}
+
+// PhoneRegistered notes the extension as seen.
+func (p phoneNews) PhoneRegistered(ext string, flow sip.Flow, fresh bool) {
+	p.b.seen.note(ext)
+	p.b.guard.Forgive(flow.Remote.Addr())
+	p.news.PhoneRegistered(ext, flow, fresh)
 }

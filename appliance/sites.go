@@ -30,7 +30,8 @@ type sites struct {
 	number  int
 	present *config.Site
 	text    []byte
-	inForce func(*config.Site) error
+	// inForce makes a document take effect, or refuses it and changes nothing.
+	inForce func(*config.Site) ([]api.Finding, error)
 }
 
 // openSites reads or makes the key that encrypts documents; it lies beside the
@@ -60,7 +61,7 @@ func openSites(s *store.Store, dir string) (*sites, error) {
 func (s *sites) open(r store.Revision) ([]byte, error) {
 	text, err := s.aead.Open(nil, nil, r.Document, nil)
 	if err != nil {
-		return nil, fmt.Errorf("revision %d cannot be decrypted: the key of this box is another", r.Number)
+		return nil, fmt.Errorf("revision %d cannot be decrypted, site.key in the data folder is another box's: start with --site to import a document anew", r.Number)
 	}
 	return text, nil
 }
@@ -84,7 +85,7 @@ func (s *sites) start(path string) (*config.Site, error) {
 	}
 	text, err := s.open(newest)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(fromFile, err)
 	}
 	site, found := config.Parse("stored site document", text)
 	if found.Failed() {
@@ -107,14 +108,14 @@ func (s *sites) importFile(path string) error {
 	if found.Failed() {
 		return found.Err()
 	}
-	print := config.Fingerprint(text)
+	mark := config.Fingerprint(text)
 	same := false
 	err = s.store.EachRevision(func(r store.Revision) error {
 		if r.Origin != "file" {
 			return nil
 		}
 		old, err := s.open(r)
-		same = err == nil && config.Fingerprint(old) == print
+		same = err == nil && config.Fingerprint(old) == mark
 		return nil
 	})
 	if err != nil || same {
@@ -198,7 +199,8 @@ func (s *sites) applyLocked(site *config.Site, text []byte, author, origin strin
 		return out, nil
 	}
 	cost, _ := config.CostOf(s.present, site)
-	if err := s.inForce(site); err != nil {
+	waits, err := s.inForce(site)
+	if err != nil {
 		return out, err
 	}
 	r, err := s.keep(text, author, origin)
@@ -207,9 +209,7 @@ func (s *sites) applyLocked(site *config.Site, text []byte, author, origin strin
 	}
 	s.number, s.present, s.text = int(r.Number), site, text
 	out.Changed, out.Cost, out.Revision = true, cost.String(), described(r, s.number)
-	if cost == config.Restart {
-		out.Findings = append(out.Findings, api.Finding{Severity: "note", Text: "part of the change takes effect when the daemon starts anew"})
-	}
+	out.Findings = append(out.Findings, waits...)
 	return out, nil
 }
 

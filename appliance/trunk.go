@@ -21,21 +21,33 @@ func (b *Box) buildWire(site *config.Site) error {
 	b.guard = wire.NewGuard(wire.Rules{})
 	b.configureGuard(site)
 	b.guard.Trusted(func(a netip.Addr) bool { return b.bindings.Trusted(a) || b.sw != nil && b.sw.Knows(a) })
-	lan := wire.Zone{Name: sbc.LAN, DSCP: uint8(site.Network.QoS.Signalling)}
-	for _, l := range site.LAN.SIP {
-		lan.Listen = append(lan.Listen, wire.Listen{Transport: l.Transport, Addr: l.AddrPort()})
-	}
 	var err error
 	if b.lanCert, err = cert.Open(filepath.Join(b.opts.Settings.DataDir, "ca")); err != nil {
 		return fmt.Errorf("certificate for the lan: %w", err)
 	}
-	lan.ServerTLS = b.lanCert.Config()
-	trunk := wire.Zone{Name: trunkZone, Source: site.WAN.Address, Port: trunkPort, DSCP: uint8(site.Network.QoS.Signalling), KeepAlive: site.Provider.Register.NATRefresh.D()}
-	if trunk.ClientTLS, err = clientTLS(site); err != nil {
+	trunk, err := trunkZoneOf(site)
+	if err != nil {
 		return err
 	}
-	b.wire = wire.New(wire.Deps{Zones: []wire.Zone{lan, trunk}, Log: b.log, Guard: b.guard})
+	b.wire = wire.New(wire.Deps{Zones: []wire.Zone{b.lanZoneOf(site), trunk}, Log: b.log, Guard: b.guard})
 	return nil
+}
+
+// lanZoneOf is the sockets toward the phones.
+func (b *Box) lanZoneOf(site *config.Site) wire.Zone {
+	z := wire.Zone{Name: sbc.LAN, ServerTLS: b.lanCert.Config(), DSCP: uint8(site.Network.QoS.Signalling)}
+	for _, l := range site.LAN.SIP {
+		z.Listen = append(z.Listen, wire.Listen{Transport: l.Transport, Addr: l.AddrPort()})
+	}
+	return z
+}
+
+// trunkZoneOf is the sockets toward the cloud. Error: a certificate file can't
+// be used.
+func trunkZoneOf(site *config.Site) (wire.Zone, error) {
+	client, err := clientTLS(site)
+	return wire.Zone{Name: trunkZone, Source: site.WAN.Address, Port: trunkPort, ClientTLS: client,
+		DSCP: uint8(site.Network.QoS.Signalling), KeepAlive: site.Provider.Register.NATRefresh.D()}, err
 }
 
 func (b *Box) configureGuard(site *config.Site) {

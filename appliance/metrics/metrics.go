@@ -99,6 +99,12 @@ func (m *Metrics) Rejected(reason string) {
 	m.rejected.WithLabelValues(m.bounded("reason", reason)).Inc()
 }
 
+// RejectedMore counts n requests at a time that were refused before they were
+// parsed; whoever refuses them counts for himself.
+func (m *Metrics) RejectedMore(reason string, n uint64) {
+	m.rejected.WithLabelValues(m.bounded("reason", reason)).Add(float64(n))
+}
+
 // Handler serves the registry in the Prometheus text format.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: scrapeTimeout})

@@ -1,0 +1,71 @@
+package appliance
+
+import (
+	"context"
+	"time"
+
+	"linekeeper/appliance/health"
+	"linekeeper/appliance/store"
+	"linekeeper/sbc/location"
+	"linekeeper/sbc/resolve"
+)
+
+// keepBindings writes bindings behind the call path and takes out what expired.
+func (b *Box) keepBindings(ctx context.Context, ready func()) error {
+	done := make(chan error, 1)
+	go func() {
+		done <- b.bindings.Run(ctx, func(err error) { b.health.Raise(health.StoreFailing, "bindings", err.Error()) })
+	}()
+	ready()
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case now := <-tick.C:
+			for _, gone := range b.bindings.Sweep(now) {
+				b.news.PhoneGone(gone.Extension)
+			}
+		}
+	}
+}
+
+// savedBindings keeps bindings in the store.
+type savedBindings struct {
+	bucket store.Bucket[[]location.Binding]
+	saved  func()
+}
+
+// Save writes what changed in one transaction.
+func (s savedBindings) Save(changed map[string][]location.Binding) error {
+	batch := make(map[string]*[]location.Binding, len(changed))
+	for ext, all := range changed {
+		if len(all) > 0 {
+			batch[ext] = &all
+			continue
+		}
+		batch[ext] = nil
+	}
+	if err := s.bucket.Batch(batch); err != nil {
+		return err
+	}
+	s.saved() // whatever was wrong before is over
+	return nil
+}
+
+// Load reads all bindings.
+func (s savedBindings) Load() (map[string][]location.Binding, error) { return s.bucket.All() }
+
+// savedTargets keeps the provider's last known addresses, so that a restart
+// while names can't be resolved still finds the cloud.
+type savedTargets struct{ bucket store.Bucket[resolve.Saved] }
+
+// Save keeps the last good answer.
+func (s savedTargets) Save(v resolve.Saved) error { return s.bucket.Put("provider", v) }
+
+// Load reads it; zero if there is none.
+func (s savedTargets) Load() (resolve.Saved, error) {
+	v, _, err := s.bucket.Get("provider")
+	return v, err
+}
