@@ -35,7 +35,8 @@ type Client struct {
 // then on (clone it to ask again). on is called in order, never concurrently
 // with itself and never under a lock; perhaps before Do returns. Of an INVITE
 // every 2xx is told, repeated and forked ones too, for 64*T1: the owner
-// acknowledges each with Send.
+// acknowledges each with Send. When the exchange is short of room this ends
+// early, and further 2xx go to Handler.Stray.
 func (x *Exchange) Do(req *sip.Request, flow sip.Flow, on func(ClientEvent)) *Client {
 	sip.RemoveHeader(req, "Via")
 	branch := x.branch()

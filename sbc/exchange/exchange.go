@@ -50,9 +50,10 @@ type Deps struct {
 	Log    *slog.Logger
 	Timers txn.Timers // zero: txn.Defaults
 	Rand   io.Reader  // 32 bytes are read once, as seed of branches and tags
-	// Max bounds the transactions alive at once (0: 20000). New requests beyond
-	// it get 503 without a transaction; requests within dialogs and those of
-	// our own may use a quarter more.
+	// Max bounds the transactions alive at once (0: 20000). Beyond it the oldest
+	// of those that are settled, and have been for 4*T1, make room. Where none
+	// is left, new requests get 503 without a transaction; requests within
+	// dialogs and those of our own may use a quarter more.
 	Max int
 }
 
@@ -73,6 +74,7 @@ type Exchange struct {
 	clients *table[*Client]
 	servers *table[*Server]
 	unacked *table[*Server] // 2xx out, ACK not yet come, by dialog and CSeq
+	settled settledQueue
 	counts  counts
 
 	randMu sync.Mutex
@@ -83,6 +85,7 @@ type counts struct {
 	clients, servers                                         atomic.Int64
 	repeatsIn, repeatsOut, timeouts, lost, strays, refused   atomic.Uint64
 	sendErrors, unacked, cancels, requests, responses, acked atomic.Uint64
+	forgotten                                                atomic.Uint64
 }
 
 // Stats are counts since the start, but for Clients and Servers, which are the
@@ -96,6 +99,7 @@ type Stats struct {
 	Lost                uint64 // client transactions whose way broke
 	Strays              uint64 // responses and ACKs of no transaction
 	Refused             uint64 // requests turned away because the exchange was full
+	Forgotten           uint64 // settled transactions that made room before their time
 	SendErrors          uint64
 	Acked, Unacked      uint64 // 2xx to INVITE
 	Cancels             uint64 // CANCEL received for a pending INVITE
@@ -134,6 +138,7 @@ func (x *Exchange) Stats() Stats {
 		Requests: c.requests.Load(), Responses: c.responses.Load(), RepeatsIn: c.repeatsIn.Load(), RepeatsOut: c.repeatsOut.Load(),
 		Timeouts: c.timeouts.Load(), Lost: c.lost.Load(), Strays: c.strays.Load(), Refused: c.refused.Load(),
 		SendErrors: c.sendErrors.Load(), Acked: c.acked.Load(), Unacked: c.unacked.Load(), Cancels: c.cancels.Load(),
+		Forgotten: c.forgotten.Load(),
 	}
 }
 
@@ -201,13 +206,29 @@ func (x *Exchange) Lost(flow sip.Flow, err error) {
 	}
 }
 
-// full says whether there is no room for another transaction.
+// full says whether there is no room for another transaction, and makes some
+// where it can.
 func (x *Exchange) full(mayReserve bool) bool {
 	limit := x.max
+	if x.counts.clients.Load()+x.counts.servers.Load() >= limit && x.forget() {
+		return false
+	}
 	if mayReserve {
 		limit += x.max / 4
 	}
 	return x.counts.clients.Load()+x.counts.servers.Load() >= limit
+}
+
+// forget ends the transaction that has been settled for longest. In 4*T1 a peer
+// that had missed the answer would have asked again twice (RFC 3261 17.1.2.2).
+func (x *Exchange) forget() bool {
+	t := x.settled.pop(4 * x.timers.T1)
+	if t == nil {
+		return false
+	}
+	t.halt()
+	x.counts.forgotten.Add(1)
+	return true
 }
 
 func (x *Exchange) branch() string { return sip.MagicCookie + x.Token() }

@@ -314,6 +314,56 @@ func TestFullExchangeRefusesNewcomersAndServesDialogs(t *testing.T) {
 	})
 }
 
+func TestSettledTransactionsMakeRoomForNewcomers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, w, o := start(t, 4)
+		o.request = func(tx *Server, req *sip.Request) { tx.Respond(sip.Respond(req, 200, "", "t")) }
+		for n := range 6 {
+			x.Receive(request(sip.OPTIONS, n), flowOf(sip.UDP))
+		}
+		want(t, "settled a moment ago", w.log(), "0s 200/OPTIONS, 0s 200/OPTIONS, 0s 200/OPTIONS, 0s 200/OPTIONS, 0s 503/OPTIONS, 0s 503/OPTIONS")
+		time.Sleep(2 * time.Second)
+		x.Receive(request(sip.OPTIONS, 6), flowOf(sip.UDP))
+		x.Receive(request(sip.OPTIONS, 3), flowOf(sip.UDP)) // still known
+		want(t, "settled for a while", w.log(), "2s 200/OPTIONS, 2s 200/OPTIONS")
+		if s := x.Stats(); s.Servers != 4 || s.Forgotten != 1 || s.Refused != 2 || s.RepeatsIn != 1 {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(time.Minute)
+		empty(t, x)
+	})
+}
+
+func TestWorkUnderWayIsNeverForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, w, o := start(t, 4)
+		x.Receive(request(sip.INVITE, 1), flowOf(sip.TCP)) // rings
+		x.Receive(request(sip.INVITE, 2), flowOf(sip.TCP)) // answered, no ACK
+		o.txs[0].Respond(sip.Respond(o.reqs[0], 180, "", "t"))
+		o.txs[1].Respond(sip.Respond(o.reqs[1], 200, "", "t"))
+		out := draft(sip.INVITE, 3).Request()
+		x.Do(out, flowOf(sip.TCP), o.on) // rings out there
+		x.Receive(sip.Respond(out, 180, "", "t"), flowOf(sip.TCP))
+		x.Do(draft(sip.INVITE, 4).Request(), flowOf(sip.TCP), o.on)
+		time.Sleep(5 * time.Second)
+		w.log()
+		x.Receive(request(sip.OPTIONS, 5), flowOf(sip.TCP))
+		want(t, "nothing is settled", w.log(), "5s 503/OPTIONS")
+		x.Receive(sip.Respond(out, 200, "", "t"), flowOf(sip.TCP))
+		time.Sleep(2 * time.Second)
+		x.Receive(request(sip.OPTIONS, 6), flowOf(sip.TCP))
+		x.Receive(request(sip.OPTIONS, 7), flowOf(sip.TCP))
+		o.log()
+		x.Receive(sip.Respond(out, 200, "", "t"), flowOf(sip.TCP))
+		want(t, "a 2xx of what was forgotten", o.log(), "stray 200")
+		if s := x.Stats(); s.Clients != 1 || s.Servers != 3 || s.Forgotten != 1 || s.Refused != 2 {
+			t.Errorf("%+v", s)
+		}
+		x.Stop()
+		empty(t, x)
+	})
+}
+
 func TestTenThousandTransactionsLeaveNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, w, o := start(t, 0)

@@ -40,6 +40,10 @@ type tx struct {
 	queue    []act
 	draining bool
 	effects  [4]txn.Effect // room for one step
+
+	settled      bool // stands in the exchange's queue of settled ones
+	settledAt    time.Time
+	older, newer *tx // guarded by the queue's mutex
 }
 
 // step tells the machine what happened and follows its orders.
@@ -63,7 +67,7 @@ func (t *tx) stepLocked(in txn.Input, a act) {
 		case txn.End:
 			t.restLocked()
 			if before != txn.Terminated {
-				t.self.ended()
+				t.endedLocked()
 			}
 		default:
 			a.do = e.Do
@@ -73,6 +77,22 @@ func (t *tx) stepLocked(in txn.Input, a act) {
 			}
 		}
 	}
+	if !a.over && !t.settled && t.machine.Settled() {
+		t.settleLocked()
+	}
+}
+
+// settleLocked lets the transaction go when the exchange is short of room.
+func (t *tx) settleLocked() {
+	t.settled = true
+	t.x.settled.push(t)
+}
+
+func (t *tx) endedLocked() {
+	if t.settled {
+		t.x.settled.remove(t)
+	}
+	t.self.ended()
 }
 
 // drainLocked performs what is queued, with the mutex let go meanwhile. When
@@ -137,7 +157,7 @@ func (t *tx) halt() {
 	t.machine = over{}
 	t.restLocked()
 	t.queue = nil
-	t.self.ended()
+	t.endedLocked()
 }
 
 // over is the machine of a transaction that was halted.
@@ -145,3 +165,4 @@ type over struct{}
 
 func (over) Step(_ txn.Input, out []txn.Effect) []txn.Effect { return out }
 func (over) State() txn.State                                { return txn.Terminated }
+func (over) Settled() bool                                   { return false }

@@ -11,6 +11,10 @@ func NewClientInvite(t *Timers, reliable bool) *ClientInvite {
 	return &ClientInvite{machine: machine{t: t, reliable: reliable, state: Calling}}
 }
 
+// Settled tells that the final response has come. Further 2xx are strays once
+// the transaction is forgotten; whoever owns the dialog acknowledges them.
+func (m *ClientInvite) Settled() bool { return m.state == Completed || m.state == Accepted }
+
 // Step takes one input.
 func (m *ClientInvite) Step(in Input, out []Effect) []Effect {
 	switch m.state {

@@ -13,6 +13,11 @@ func NewServerInvite(t *Timers, reliable bool) *ServerInvite {
 	return &ServerInvite{machine: machine{t: t, reliable: reliable, state: Proceeding}}
 }
 
+// Settled tells that the ACK has come.
+func (m *ServerInvite) Settled() bool {
+	return m.state == Confirmed || m.state == Accepted && m.acked
+}
+
 // Step takes one input.
 func (m *ServerInvite) Step(in Input, out []Effect) []Effect {
 	switch m.state {

@@ -117,6 +117,9 @@ func (e Effect) String() string {
 type Machine interface {
 	Step(in Input, out []Effect) []Effect
 	State() State
+	// Settled tells that nothing is left to do but to absorb what comes again:
+	// whoever is short of room may forget the transaction.
+	Settled() bool
 }
 
 // clock counts time by wakes alone: how long the state may last still, and how
@@ -170,6 +173,9 @@ type machine struct {
 
 // State tells where the transaction stands.
 func (m *machine) State() State { return m.state }
+
+// Settled tells that nothing is left to do.
+func (m *machine) Settled() bool { return m.state == Completed }
 
 func (m *machine) end(out []Effect, before ...Verb) []Effect {
 	m.state = Terminated
