@@ -17,6 +17,7 @@ import (
 	"linekeeper/appliance/health"
 	"linekeeper/appliance/loop"
 	"linekeeper/appliance/metrics"
+	"linekeeper/appliance/records"
 	"linekeeper/appliance/store"
 	"linekeeper/appliance/watch"
 	"linekeeper/netcfg/kernel"
@@ -84,6 +85,7 @@ type Box struct {
 	metrics  *metrics.Metrics
 	watch    *watch.Watch
 	news     *news
+	book     *records.Book
 	seen     seen
 	was      atomic.Int32  // mode before the last change
 	recount  chan struct{} // a line changed; one is enough
@@ -123,6 +125,7 @@ func (b *Box) build(site *config.Site) error {
 	b.hub = events.New(eventDepth, uint64(b.started.UnixMicro()))
 	b.metrics = metrics.New(b)
 	b.news = &news{hub: b.hub, metrics: b.metrics}
+	b.book = records.New(b.store.Records, b.log, func(err error) { set(b.health, health.StoreFailing, "records", err != nil, fmt.Sprint(err)) })
 	b.health = health.New(b.log, b.news.alarm)
 	b.bindings = location.New(savedBindings{store.In[[]location.Binding](b.store.State, "bindings"), func() { b.health.Clear(health.StoreFailing, "bindings") }})
 	if err := b.bindings.Load(time.Now()); err != nil {
@@ -164,7 +167,7 @@ func (b *Box) buildSwitch(site *config.Site) {
 	var survival *survivability.Router
 	b.sw = sbc.New(sbc.Deps{
 		Log: b.log, Exchange: b.exchange, Flows: b.wire, Pings: pinger{b.wire}, Media: sbc.Relay(b.media), Location: b.bindings, Guard: punisher{b},
-		Evidence: evidence{b}, Watch: phoneNews{b.news, b}, Certificate: certificate,
+		Evidence: evidence{b}, Watch: newRecorder(phoneNews{b.news, b}, b.book, func() string { return b.keeper.View().Mode.String() }), Certificate: certificate,
 		Brain: func() call.Router {
 			if b.keeper.View().Mode == mode.Survival {
 				return survival
@@ -194,10 +197,11 @@ func modeConfig(site *config.Site) mode.Config {
 // live runs the rooms, ground first. At the end the calls drain before anything
 // goes down.
 func (b *Box) live(ctx context.Context) error {
-	handler := api.NewHandler(api.Backend{Status: b, Phones: b, Lines: b, Calls: b, Events: b.hub, Site: b.sites}, b.opts.Version, b.log)
+	handler := api.NewHandler(api.Backend{Status: b, Phones: b, Lines: b, Calls: b, Events: b.hub, Site: b.sites, Records: b.book}, b.opts.Version, b.log)
 	rooms := []loop.Room{
 		b.store,
 		room{"bindings", b.keepBindings},
+		b.book,
 		b.health,
 		room{"media", b.media.Run},
 		room{"switchboard", b.sw.Run},

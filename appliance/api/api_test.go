@@ -130,7 +130,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		{"GET", "/", "", 404, "nothing at this path"},
 		{"GET", "/api/v1/calls/c1/trace", "", 404, "trace is not part of this version"},
 		{"POST", "/api/v1/drill", "", 404, "drill is not part of this version"},
-		{"GET", "/api/v1/cdrs?format=csv", "", 404, "cdrs is not part of this version"},
+		{"GET", "/api/v1/drill", "", 404, "drill is not part of this version"},
 		{"GET", "/api/v1/support-bundle", "", 404, "support-bundle is not part"},
 		{"DELETE", "/api/v1/site", "", 405, "DELETE is not possible here, only "},
 		{"GET", "/api/v1/events?last=-1", "", 422, "validation failed"},

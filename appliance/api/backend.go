@@ -15,6 +15,8 @@ type Backend struct {
 	Calls  Calls
 	Events Events
 	Site   SiteStore
+	// Records are the call records.
+	Records Records
 }
 
 // Statuser knows the appliance at a glance.

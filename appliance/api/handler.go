@@ -39,6 +39,7 @@ func NewHandler(b Backend, version string, log *slog.Logger) http.Handler {
 	r.snapshots(h)
 	r.site(h)
 	r.events(h)
+	r.cdrs(h)
 	return honest(mux)
 }
 

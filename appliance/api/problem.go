@@ -59,7 +59,7 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 
 // later names the areas of the contract whose room does not exist in this
 // version. They are no routes; asking for one says so.
-var later = []string{"trace", "sitecheck", "drill", "cdrs", "update", "support-bundle"}
+var later = []string{"trace", "sitecheck", "drill", "update", "support-bundle"}
 
 // missing explains a path that is no route.
 func missing(path string) *Problem {

@@ -19,7 +19,7 @@ var storeys = []storey{
 	{true, "sbc/txn sbc/line survivability/mode survivability/feature survivability/group netcfg/wan netcfg/dhcp firmware/slot"},
 	{true, "sbc/dialog"},
 	{true, "sbc/call"},
-	{false, "appliance/loop appliance/store appliance/events appliance/metrics appliance/watch sbc/location sbc/wire sbc/wire/cert sbc/resolve sbc/media netcfg/kernel netcfg/lldp firmware/board"},
+	{false, "appliance/loop appliance/store appliance/records appliance/events appliance/metrics appliance/watch sbc/location sbc/wire sbc/wire/cert sbc/resolve sbc/media netcfg/kernel netcfg/lldp firmware/board"},
 	{false, "sbc/exchange"},
 	{false, "sbc survivability netcfg firmware appliance/health appliance/audit appliance/diag appliance/provision appliance/tunnel appliance/fleet ui"},
 	{false, "appliance/config"},

@@ -143,8 +143,16 @@ func (f *File) view(what, bucket string, use func(*bbolt.Bucket) error) error {
 // Append adds a value under the next number of the bucket, from 1, never given
 // twice, and returns the number.
 func (f *File) Append(bucket string, value []byte) (n uint64, err error) {
-	if len(value) > MaxValue {
-		return 0, fmt.Errorf("%s: %w", bucket, ErrTooLarge)
+	return f.AppendAll(bucket, [][]byte{value})
+}
+
+// AppendAll adds values in one transaction, all or none, and returns the number
+// of the last.
+func (f *File) AppendAll(bucket string, values [][]byte) (last uint64, err error) {
+	for _, v := range values {
+		if len(v) > MaxValue {
+			return 0, fmt.Errorf("%s: %w", bucket, ErrTooLarge)
+		}
 	}
 	err = guarded("append to "+bucket, func() error {
 		return f.db.Update(func(tx *bbolt.Tx) error {
@@ -152,14 +160,19 @@ func (f *File) Append(bucket string, value []byte) (n uint64, err error) {
 			if err != nil {
 				return err
 			}
-			if n, err = b.NextSequence(); err != nil {
-				return err
+			for _, v := range values {
+				if last, err = b.NextSequence(); err != nil {
+					return err
+				}
+				k := number(last)
+				if err := b.Put(k, seal(k, v)); err != nil {
+					return err
+				}
 			}
-			k := number(n)
-			return b.Put(k, seal(k, value))
+			return nil
 		})
 	})
-	return n, err
+	return last, err
 }
 
 // Range calls use for at most limit appended values from number from on.

@@ -16,6 +16,7 @@ import (
 	"linekeeper/appliance/api"
 	"linekeeper/appliance/events"
 	"linekeeper/appliance/health"
+	"linekeeper/appliance/records"
 )
 
 // Appliance is a made-up appliance. Set its fields before use; the site
@@ -26,6 +27,7 @@ type Appliance struct {
 	Accounts   []api.Line
 	Running    []api.Call
 	Hub        *events.Hub
+	Book       []records.Record
 	Broken     error // given by the site store to every request
 	ConfirmAll bool  // every change waits for its confirmation
 
@@ -68,6 +70,10 @@ func Weber() *Appliance {
 			Media: api.Media{Codec: "PCMA", SRTP: "cloud", Relayed: 12000, Lost: 3, MOS: 4.3},
 		}},
 		Hub: events.New(64, 1),
+		Book: []records.Record{
+			{Seq: 1, ID: "c0", Began: at, Answered: at.Add(3 * time.Second), Ended: at.Add(63 * time.Second), Talked: 60, From: "22", To: "23", Callee: "23", Route: "internal", Mode: "online", Blame: "caller", Code: 200, Reason: "the caller hung up", CallerMOS: 4.4, CalleeMOS: 4.3},
+			{Seq: 2, ID: "c9", Began: at, Ended: at.Add(time.Second), From: "22", To: "=cmd", Route: "cloud", Mode: "survival", Line: "22", Blame: "us", Code: 503, Reason: "the line is gone"},
+		},
 	}
 	a.add("site: {name: Praxis Dr. Weber}\n", "setup", "file", "active")
 	a.Hub.Publish(events.Event{Time: at, Kind: events.ModeChange, Text: "online: all lines are registered"})
@@ -78,7 +84,17 @@ func Weber() *Appliance {
 
 // Backend returns the appliance as the API sees it.
 func (a *Appliance) Backend() api.Backend {
-	return api.Backend{Status: a, Phones: a, Lines: a, Calls: a, Events: a.Hub, Site: a}
+	return api.Backend{Status: a, Phones: a, Lines: a, Calls: a, Events: a.Hub, Site: a, Records: a}
+}
+
+// Each implements api.Records.
+func (a *Appliance) Each(from uint64, use func(records.Record) bool) error {
+	for _, r := range a.Book {
+		if r.Seq >= from && !use(r) {
+			break
+		}
+	}
+	return nil
 }
 
 // Status implements api.Statuser.
