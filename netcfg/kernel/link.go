@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,11 +11,12 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
-// routeEvery is how often the way toward the peer is looked up anew: routes
+// lookEvery is how often the way toward the peer is looked up anew: routes
 // move without their links changing.
-const routeEvery = 10 * time.Second
+const lookEvery = 10 * time.Second
 
 // Carrier watches the link over which a peer is reached.
 type Carrier struct {
@@ -50,22 +52,48 @@ func (c *Carrier) Toward(peer netip.Addr) {
 	}
 }
 
-// Run watches until ctx ends. Where the kernel tells nothing of its links the
-// probes must find an outage alone; that is logged and no error.
+// Run watches until ctx ends. Where the kernel tells nothing of its links, or
+// more than could be read in time, the link is looked at again every ten
+// seconds; that is logged and no error, since probes find an outage too.
 func (c *Carrier) Run(ctx context.Context, ready func()) error {
 	ready()
+	said := false
+	for {
+		err := c.watch(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !said {
+			c.log.Warn("the kernel tells nothing of its links, they are looked at from time to time", "every", lookEvery, "err", err)
+			said = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// watch follows the kernel's link messages until ctx ends, or they do.
+func (c *Carrier) watch(ctx context.Context) error {
 	updates := make(chan netlink.LinkUpdate, 64)
 	done := make(chan struct{})
-	defer close(done)
 	err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{ErrorCallback: func(err error) {
-		c.log.Debug("link updates", "err", err)
+		c.log.Debug("link messages", "err", err)
 	}})
+	// What was missed before this subscription is looked up.
+	c.route()
 	if err != nil {
-		c.log.Warn("the kernel tells nothing of its links, outages are found by probes alone", "err", err)
-		<-ctx.Done()
-		return nil
+		close(done)
+		return fmt.Errorf("subscribe to link messages: %w", err)
 	}
-	tick := time.NewTicker(routeEvery)
+	defer func() {
+		close(done)
+		for range updates { // until the reader has gone too
+		}
+	}()
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -77,10 +105,10 @@ func (c *Carrier) Run(ctx context.Context, ready func()) error {
 			c.route()
 		case u, ok := <-updates:
 			if !ok {
-				return fmt.Errorf("link updates ended")
+				return errors.New("link messages ended")
 			}
 			if c.index != 0 && int(u.Index) == c.index {
-				c.found(carries(u.Link.Attrs()))
+				c.found(u.Header.Type != unix.RTM_DELLINK && carries(u.Link.Attrs()))
 			}
 		}
 	}
@@ -103,12 +131,12 @@ func (c *Carrier) route() {
 	if err != nil {
 		return
 	}
-	first := c.index == 0
-	c.index = routes[0].LinkIndex
-	if up := carries(link.Attrs()); first || up != c.up {
-		c.up = !up // so that found tells it
-		c.found(up)
+	up := carries(link.Attrs())
+	if c.index == 0 {
+		c.up = !up // the first state is news whatever it is
 	}
+	c.index = routes[0].LinkIndex
+	c.found(up)
 }
 
 // found tells a change once.
