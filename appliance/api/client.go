@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"linekeeper/appliance/events"
+	"linekeeper/appliance/records"
 )
 
 // ErrUnreachable: no daemon answers on the socket.
@@ -62,6 +63,11 @@ func (c *Client) Lines(ctx context.Context) (l []Line, err error) {
 // Calls returns the calls in progress.
 func (c *Client) Calls(ctx context.Context) (l []Call, err error) {
 	return l, c.get(ctx, "/calls", &l)
+}
+
+// Records returns at most limit call records from number from on, the oldest first.
+func (c *Client) Records(ctx context.Context, from uint64, limit int) (l []records.Record, err error) {
+	return l, c.get(ctx, fmt.Sprintf("/cdrs?from=%d&limit=%d", from, limit), &l)
 }
 
 // Revisions returns the versions of the site document, the newest first.

@@ -50,6 +50,7 @@ func (w *world) day(ctx context.Context) error {
 		{"calls dialled in survival", w.survival},
 		{"the line is back", func(ctx context.Context, s *step) { w.back(ctx, s, kept, external) }},
 		{"calls after the return", w.outbound},
+		{"call records", w.records},
 	}
 	for _, st := range steps {
 		within, cancel := context.WithTimeout(ctx, 25*time.Second)
