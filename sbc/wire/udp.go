@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -66,39 +65,6 @@ func (s *datagrams) serve() {
 func (s *datagrams) remark(dscp uint8) {
 	if err := control(s.sock, func(fd int) error { return mark(fd, s.bound.Addr().Is6(), dscp) }); err != nil {
 		s.zone.wire.bad.add(err, s.bound.String())
-	}
-}
-
-// read hands up datagrams until the socket is closed.
-func (s *datagrams) read() {
-	w := s.zone.wire
-	buffer, ancillary := make([]byte, datagramMax), make([]byte, 128)
-	name := s.zone.config().Name
-	for {
-		n, oob, _, from, err := s.sock.ReadMsgUDPAddrPort(buffer, ancillary)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			w.bad.add(fmt.Errorf("read datagram: %w", err), s.bound.String())
-			continue
-		}
-		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		if w.guard.Admit(from.Addr(), time.Now()) != Admitted || keepAlive(buffer[:n]) {
-			continue
-		}
-		local := s.bound
-		if to := destination(ancillary[:oob]); to.IsValid() {
-			local = netip.AddrPortFrom(to, s.bound.Port())
-		}
-		flow := sip.Flow{Zone: name, Transport: sip.UDP, Local: local, Remote: from}
-		w.observe(In, flow, buffer[:n])
-		m, err := sip.Parse(buffer[:n])
-		if err != nil {
-			w.malformed(m, flow, err)
-			continue
-		}
-		w.deliver(m, flow)
 	}
 }
 
