@@ -50,7 +50,8 @@ func (s *Switch) adopt(o *owner, merge string, cfg *Config) (code int, after tim
 	if cfg.MaxCalls > 0 {
 		limit = min(cfg.MaxCalls, maxCalls)
 	}
-	if o.inv.Caller.Extension != "" && cfg.Book.Dial(o.inv.Dialled).Meaning == number.Emergency {
+	emergency := o.inv.Caller.Extension != "" && cfg.Book.Dial(o.inv.Dialled).Meaning == number.Emergency
+	if emergency {
 		limit += emergencyReserve
 	}
 	s.mu.Lock()
@@ -58,7 +59,7 @@ func (s *Switch) adopt(o *owner, merge string, cfg *Config) (code int, after tim
 	switch _, twice := s.merged[merge]; {
 	case twice:
 		return 482, 0 // RFC 3261 8.2.2.2
-	case s.drain || s.life == nil:
+	case s.drain && !emergency || s.life == nil:
 		return 503, retryDrain
 	case len(s.calls) >= limit:
 		return 503, retryFull

@@ -238,7 +238,11 @@ func (r *rig) request(leg LegID, method sip.Method, words []string) *sip.Request
 		}
 	}
 	contact := uri(actor, "192.0.2.50")
-	req := sip.Draft{Method: method, Target: uri("23", "192.0.2.1"), From: from, To: to, CallID: "cid-" + actor, Seq: seq, Contact: &contact}.Request()
+	callID := "cid-A"
+	if leg > 0 {
+		callID = Tag("tok", leg)
+	}
+	req := sip.Draft{Method: method, Target: uri("23", "192.0.2.1"), From: from, To: to, CallID: callID, Seq: seq, Contact: &contact}.Request()
 	r.dress(req, words)
 	return req
 }
@@ -280,6 +284,12 @@ func (r *rig) dress(m sip.Message, words []string) {
 			m.AppendHeader(sip.NewHeader("Proxy-Authenticate", `Digest realm="cloud", nonce="`+val+`", algorithm=MD5, qop="auth", stale=true`))
 		case "update":
 			m.AppendHeader(sip.NewHeader("Allow", "INVITE, ACK, UPDATE"))
+		case "fork": // the same peer by another of its dialogs
+			if req, ok := m.(*sip.Request); ok {
+				req.From().Params.Add("tag", val)
+				continue
+			}
+			m.To().Params.Add("tag", val)
 		case "for", "seq":
 		default:
 			r.t.Fatalf("unknown word %q", w)

@@ -43,9 +43,11 @@ type leg struct {
 	open         bool
 	mine, theirs *sdp.Session
 
-	// acks are the ACKs sent, by sequence number, for repeated 2xx.
+	// ack is the ACK sent for the 2xx to request ackSeq, for when that 2xx repeats;
+	// forks are those of other answerers of the INVITE, by their tag.
 	ackSeq uint32
 	ack    *sip.Request
+	forks  map[string]*sip.Request
 
 	// in is their INVITE or UPDATE that we are carrying across; out ours to them.
 	in  *relay

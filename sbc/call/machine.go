@@ -32,6 +32,8 @@ const (
 	// linger bounds how long an ended call waits for answers to its last requests:
 	// a little more than 64*T1 (RFC 3261 timer F).
 	linger = 36 * time.Second
+	// maxForks bounds the other answerers of one INVITE that are let go in order.
+	maxForks = 8
 	// credentialTries bounds answers to digest challenges per request.
 	credentialTries = 2
 )

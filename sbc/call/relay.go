@@ -20,6 +20,10 @@ func (m *Machine) request(in Request) {
 		m.respond(in.Tx, in.Req, 481, "", Tag(m.cfg.Invite.Token, in.Leg))
 		return
 	}
+	if sip.CallIDOf(in.Req) != l.dlg.CallID || sip.FromTag(in.Req) != l.dlg.RemoteTag { // RFC 3261 12.2.2: another dialog
+		m.respond(in.Tx, in.Req, 481, "", l.dlg.LocalTag)
+		return
+	}
 	if l.stage == leaving && in.Req.Method != sip.BYE {
 		m.reply(l, in.Tx, in.Req, 481, "", nil)
 		return

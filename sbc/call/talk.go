@@ -105,12 +105,40 @@ func (m *Machine) acknowledge(l *leg, seq uint32, body []byte) {
 	m.do(Ack{req, l.flow})
 }
 
-// repeated answers a 2xx that came again with the same ACK.
+// repeated answers a 2xx that came again with the same ACK; one of another fork
+// gets an ACK and a BYE of its own (RFC 3261 13.2.2.4).
 func (m *Machine) repeated(l *leg, resp *sip.Response) {
-	if l.ack == nil || !resp.IsSuccess() || resp.CSeq() == nil || resp.CSeq().SeqNo != l.ackSeq || resp.CSeq().MethodName != sip.INVITE {
+	if l.dlg == nil || !resp.IsSuccess() || resp.CSeq() == nil || resp.CSeq().MethodName != sip.INVITE {
 		return
 	}
-	m.do(Ack{l.ack, l.flow})
+	switch seq := resp.CSeq().SeqNo; {
+	case sip.ToTag(resp) != l.dlg.RemoteTag && sip.FromTag(resp) == l.dlg.LocalTag:
+		m.release(l, resp, seq)
+	case l.ack != nil && seq == l.ackSeq:
+		m.do(Ack{l.ack, l.flow})
+	}
+}
+
+// release ends the dialog of a second fork that answered as well.
+func (m *Machine) release(l *leg, resp *sip.Response, seq uint32) {
+	tag := sip.ToTag(resp)
+	if ack := l.forks[tag]; ack != nil { // its ACK was lost
+		m.do(Ack{ack, l.flow})
+		return
+	}
+	fork := l.dlg.Fork()
+	if err := fork.Learn(resp); err != nil || len(l.forks) >= maxForks {
+		return
+	}
+	agent := []sip.Header{sip.NewHeader("User-Agent", m.cfg.Agent)}
+	ack, bye := fork.Ack(seq), fork.Draft(sip.BYE)
+	ack.Headers, bye.Headers = agent, agent
+	if l.forks == nil {
+		l.forks = make(map[string]*sip.Request)
+	}
+	l.forks[tag] = ack.Request()
+	m.refs++
+	m.do(Ack{l.forks[tag], l.flow}, Send{l.id, m.refs, bye.Request(), l.flow})
 }
 
 // acked handles the ACK of a 2xx that the box sent.

@@ -42,13 +42,21 @@ type Binding struct {
 // new URI has replaced itself, while many lines of one server differ in URI and
 // extension.
 func (b *Binding) same(c *Binding) bool {
+	if b.named(c) {
+		return true
+	}
+	// Several contacts of one request are several phones, wherever they come from.
+	one := b.CallID == c.CallID && b.CSeq == c.CSeq
+	return b.Instance == "" && c.Instance == "" && !one && b.place() == c.place()
+}
+
+// named says whether b and c name the same contact: by instance and reg-id where
+// both have them, else by URI.
+func (b *Binding) named(c *Binding) bool {
 	if b.Instance != "" && c.Instance != "" {
 		return b.Instance == c.Instance && b.RegID == c.RegID
 	}
-	if b.URI == c.URI {
-		return true
-	}
-	return b.Instance == "" && c.Instance == "" && b.place() == c.place()
+	return b.URI == c.URI
 }
 
 // place is the flow without what changes when a phone reconnects.

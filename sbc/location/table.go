@@ -92,7 +92,7 @@ func (t *Table) Register(now time.Time, b Binding) ([]Binding, error) {
 // with expires 0 asks, and returns what is left. A contact that isn't there is
 // no error. Error: ErrOutOfOrder.
 func (t *Table) Remove(now time.Time, b Binding) ([]Binding, error) {
-	return t.drop(now, b.Extension, &b, (*Binding).same)
+	return t.drop(now, b.Extension, &b, (*Binding).named)
 }
 
 // RemoveAll takes out every contact of an extension (Contact: *). A contact that
