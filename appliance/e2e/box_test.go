@@ -144,9 +144,13 @@ func (b *Box) Up(t *testing.T) time.Duration {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { notify.Close() })
+	var life *Proc
+	t.Cleanup(func() { clean(t, life) })
 	begin := time.Now()
 	b.Proc = b.town.Box.Start(t, b.dir, []string{"NOTIFY_SOCKET=" + name}, daemon,
 		"run", "--site", b.site, "--config", b.config(), "--data", filepath.Join(b.dir, "data"))
+	life = b.Proc
+	t.Cleanup(life.Stop) // before it is killed, so that it can say what it has to say
 	if err := notify.SetReadDeadline(begin.Add(15 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -160,6 +164,21 @@ func (b *Box) Up(t *testing.T) time.Duration {
 			took := time.Since(begin)
 			go drain(notify)
 			return took
+		}
+	}
+}
+
+// clean looks back at one life of the daemon: neither the race detector nor a
+// panic nor an error that a person must act on may have spoken.
+func clean(t *testing.T, life *Proc) {
+	t.Helper()
+	if life == nil {
+		return
+	}
+	text := life.Text()
+	for _, bad := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: ", "level=ERROR"} {
+		if _, rest, found := strings.Cut(text, bad); found {
+			t.Errorf("the daemon printed %s%s", bad, rest[:min(len(rest), 3000)])
 		}
 	}
 }

@@ -68,7 +68,7 @@ func (h *Host) Start(t *testing.T, dir string, env []string, program string, arg
 		close(p.done)
 	}()
 	t.Cleanup(func() {
-		p.Stop()
+		p.Kill() // strangers need no goodbye
 		if t.Failed() {
 			t.Logf("%s printed:\n%s", p.name, tail(p.Text(), 6000))
 		}
