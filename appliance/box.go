@@ -86,6 +86,7 @@ type Box struct {
 	watch    *watch.Watch
 	news     *news
 	book     *records.Book
+	refusals *refusals
 	seen     seen
 	was      atomic.Int32  // mode before the last change
 	recount  chan struct{} // a line changed; one is enough
@@ -132,6 +133,9 @@ func (b *Box) build(site *config.Site) error {
 		return err
 	}
 	var err error
+	if b.refusals, err = openRefusals(b.store.State, b.log); err != nil {
+		return err
+	}
 	if b.media, err = media.New(media.Config{DSCP: uint8(site.Network.QoS.Media), Log: b.log}); err != nil {
 		return err
 	}
@@ -166,7 +170,7 @@ func (b *Box) build(site *config.Site) error {
 func (b *Box) buildSwitch(site *config.Site) {
 	var survival *survivability.Router
 	b.sw = sbc.New(sbc.Deps{
-		Log: b.log, Exchange: b.exchange, Flows: b.wire, Pings: pinger{b.wire}, Media: sbc.Relay(b.media), Location: b.bindings, Guard: punisher{b},
+		Log: b.log, Exchange: b.exchange, Flows: b.wire, Memory: b.refusals, Pings: pinger{b.wire}, Media: sbc.Relay(b.media), Location: b.bindings, Guard: punisher{b},
 		Evidence: evidence{b}, Watch: newRecorder(phoneNews{b.news, b}, b.book, func() string { return b.keeper.View().Mode.String() }), Certificate: certificate,
 		Brain: func() call.Router {
 			if b.keeper.View().Mode == mode.Survival {
@@ -202,6 +206,7 @@ func (b *Box) live(ctx context.Context) error {
 		b.store,
 		room{"bindings", b.keepBindings},
 		b.book,
+		b.refusals,
 		b.health,
 		room{"media", b.media.Run},
 		room{"switchboard", b.sw.Run},

@@ -54,6 +54,7 @@ type lineOwner struct {
 	tag    string
 	seq    uint32
 	try    uint64 // of the newest REGISTER
+	failed int    // refusals of the credentials, as last told to Memory
 }
 
 // lineEvent is an input of the machine with what the room must know about it.
@@ -68,7 +69,7 @@ func newLineOwner(s *Switch, c lineConfig) *lineOwner {
 	o := &lineOwner{s: s, log: s.log.With("line", c.line.Account), callID: s.random(), tag: s.random()}
 	o.cfg.Store(&c)
 	o.view.Store(&LineView{Account: c.line.Account, Extension: c.line.Extension, Since: time.Now()})
-	o.m = line.New(line.Config{Expires: c.trunk.Expires, Exclusive: c.trunk.Exclusive, NATRefresh: c.trunk.Refresh, Targets: len(*s.lines.targets.Load()), Rand: rand.Float64})
+	o.m = line.New(line.Config{Expires: c.trunk.Expires, Exclusive: c.trunk.Exclusive, NATRefresh: c.trunk.Refresh, Targets: len(*s.lines.targets.Load()), Failed: s.memory.Refused(c.line), Rand: rand.Float64})
 	o.loop = loop.New[lineEvent, line.Effect](o, inboxDepth, o.perform)
 	return o
 }
@@ -111,6 +112,10 @@ func (o *lineOwner) Step(now time.Time, e lineEvent) []line.Effect {
 	case answer && a.Try == o.try && e.path != nil:
 		o.way.Store(e.path)
 		o.last.Store(e.path)
+	}
+	if v.Failed != o.failed {
+		o.failed = v.Failed
+		o.s.memory.NoteRefused(o.cfg.Load().line, v.Failed)
 	}
 	was := o.view.Load()
 	w := *was

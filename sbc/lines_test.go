@@ -122,12 +122,18 @@ func TestThirdRefusalOfTheCredentialsRaisesTheAlarmAndRests(t *testing.T) {
 		if v.State != line.Rejected || v.Alarm != "line-rejected" {
 			t.Fatalf("view %+v", v)
 		}
+		if w.memory.Refused(Line{Account: v.Account}) != 3 {
+			t.Error("a restart would try again")
+		}
 		<-time.After(time.Hour)
 		cloud.quiet()
 		w.s.RetryLines()
 		cloud.takes()
 		if v := w.s.Lines()[0]; v.State != line.Bound || v.Alarm != "" {
 			t.Errorf("view %+v", v)
+		}
+		if w.memory.Refused(Line{Account: "acc22"}) != 0 {
+			t.Error("an accepted password is not forgotten as refused")
 		}
 	})
 }

@@ -33,6 +33,14 @@ type Guard interface {
 // Pinger keeps a NAT's mapping open by sending something tiny on a flow.
 type Pinger interface{ Ping(flow sip.Flow) }
 
+// Memory outlives a restart. Its methods must not block.
+type Memory interface {
+	// Refused is how often a line's credentials were refused in a row.
+	Refused(Line) int
+	// NoteRefused keeps that number.
+	NoteRefused(Line, int)
+}
+
 // Evidence is what calls and lines reveal about the way to the cloud. Its
 // methods must not block.
 type Evidence interface {
@@ -69,7 +77,8 @@ type Deps struct {
 	Evidence Evidence
 	Watch    Watch
 	// Brain gives the router that new calls ask: the online one or survival.
-	Brain func() call.Router
+	Brain  func() call.Router
+	Memory Memory
 	// Certificate tells a TLS failure over a certificate from other errors.
 	Certificate func(error) bool
 	// Survival is asked by a call whose cloud keeps silent.
@@ -96,6 +105,7 @@ type Switch struct {
 	watch       Watch
 	brain       func() call.Router
 	survival    call.Router
+	memory      Memory
 	certificate func(error) bool
 
 	cfg     atomic.Pointer[Config]
@@ -124,7 +134,7 @@ type counters struct {
 func New(d Deps) *Switch {
 	s := &Switch{
 		log: d.Log, exchange: d.Exchange, flows: d.Flows, pings: d.Pings, media: d.Media, location: d.Location, guard: d.Guard,
-		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, certificate: d.Certificate,
+		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, memory: d.Memory, certificate: d.Certificate,
 		calls: make(map[string]*owner), merged: make(map[string]string),
 	}
 	s.lines = newLines(s)

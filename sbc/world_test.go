@@ -34,21 +34,23 @@ type world struct {
 	x        *exchange.Exchange
 	cfg      *Config
 	media    *fakeMedia
+	memory   memory
 	location *location.Table
 	brain    call.Router // nil: the online one
 	survival call.Router
 	end      context.CancelFunc
 	gone     chan error
 
-	mu     sync.Mutex
-	peers  map[netip.AddrPort]*peer
-	cut    bool  // the way to the cloud swallows everything
-	noFlow error // the trunk has no route
-	notes  []string
-	lines  []LineView
-	ended  []CallView
-	pings  int
-	slow   chan struct{} // holds whoever tells that a call ended; nil: nobody
+	mu      sync.Mutex
+	peers   map[netip.AddrPort]*peer
+	cut     bool  // the way to the cloud swallows everything
+	noFlow  error // the trunk has no route
+	notes   []string
+	lines   []LineView
+	ended   []CallView
+	pings   int
+	refused map[string]int
+	slow    chan struct{} // holds whoever tells that a call ended; nil: nobody
 }
 
 // inWorld runs a test in a bubble with a fresh world; tune may change the
@@ -65,7 +67,7 @@ func inWorld(t *testing.T, tune func(*Config), test func(t *testing.T, w *world)
 
 func newWorld(t *testing.T, tune func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, media: &fakeMedia{}, location: location.New(nil), peers: map[netip.AddrPort]*peer{}}
+	w := &world{t: t, media: &fakeMedia{}, memory: memory{refused: map[string]int{}}, location: location.New(nil), peers: map[netip.AddrPort]*peer{}}
 	log := slog.New(slog.DiscardHandler)
 	x, err := exchange.New(exchange.Deps{Sender: w, Log: log, Rand: rand.Reader})
 	if err != nil {
@@ -80,6 +82,7 @@ func newWorld(t *testing.T, tune func(*Config)) *world {
 			}
 			return w.s.Online()
 		},
+		Memory:      &w.memory,
 		Certificate: func(err error) bool { return strings.Contains(err.Error(), "certificate") },
 		Survival:    routerFunc(func(inv call.Invite) call.Plan { return w.survival.Route(inv) }),
 	})
@@ -325,4 +328,24 @@ func (s *fakeStream) shut() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closed
+}
+
+// memory outlives a restart.
+type memory struct {
+	mu      sync.Mutex
+	refused map[string]int
+}
+
+// Refused tells what was noted.
+func (m *memory) Refused(l Line) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refused[l.Account]
+}
+
+// NoteRefused notes it.
+func (m *memory) NoteRefused(l Line, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refused[l.Account] = n
 }
