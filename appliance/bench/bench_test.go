@@ -191,7 +191,7 @@ func TestDaemonThatEndsAtOnceIsReportedWithItsLastWords(t *testing.T) {
 	if err := os.WriteFile(binary, []byte("#!/bin/sh\necho the disk is full >&2\nexit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	_, err := startDaemon(within(t, 20*time.Second), binary, dir, 0, s)
+	_, err := startDaemon(within(t, 20*time.Second), binary, dir, seat{}, s)
 	if err == nil || !strings.Contains(err.Error(), "the disk is full") {
 		t.Errorf("a daemon that cannot start: %v", err)
 	}

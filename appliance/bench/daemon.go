@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"linekeeper/appliance/lab/phone"
@@ -21,16 +20,14 @@ import (
 
 // daemon is the system under test as a process of its own, pinned to one core.
 type daemon struct {
-	cmd    *exec.Cmd
+	*process
 	dir    string
 	target target
-	ended  chan struct{}
 }
 
 const (
 	daemonAddress = "127.0.0.1"
 	readyTimeout  = 30 * time.Second
-	stopTimeout   = 15 * time.Second
 )
 
 // build compiles the daemon into dir.
@@ -43,9 +40,9 @@ func build(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// startDaemon writes a site document for s and runs the daemon on core.
-func startDaemon(ctx context.Context, binary, dir string, core int, s *site) (*daemon, error) {
-	d := &daemon{dir: dir, ended: make(chan struct{})}
+// startDaemon writes a site document for s and runs the daemon at its seat.
+func startDaemon(ctx context.Context, binary, dir string, at seat, s *site) (*daemon, error) {
+	d := &daemon{dir: dir}
 	udp, err := freePort("udp")
 	if err != nil {
 		return nil, err
@@ -61,24 +58,14 @@ func startDaemon(ctx context.Context, binary, dir string, core int, s *site) (*d
 			return nil, fmt.Errorf("daemon's files: %w", err)
 		}
 	}
-	log, err := os.Create(filepath.Join(dir, "daemon.log"))
+	d.process, err = start(at, dir, "daemon", binary, "run", "--site", filepath.Join(dir, "site.yaml"),
+		"--config", filepath.Join(dir, "appliance.yaml"), "--data", filepath.Join(dir, "data"))
 	if err != nil {
-		return nil, fmt.Errorf("daemon's log: %w", err)
+		return nil, err
 	}
-	defer func() { _ = log.Close() }()                                     // the daemon has its own copy
-	d.cmd = exec.Command("taskset", "-c", fmt.Sprint(core), binary, "run", // no context: it is told to stop, not killed
-		"--site", filepath.Join(dir, "site.yaml"), "--config", filepath.Join(dir, "appliance.yaml"), "--data", filepath.Join(dir, "data"))
-	d.cmd.Stdout, d.cmd.Stderr = log, log
-	if err := d.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting the daemon: %w", err)
-	}
-	d.target.PID = d.cmd.Process.Pid // taskset becomes the daemon by exec
-	go func() {
-		defer close(d.ended)
-		_ = d.cmd.Wait() // how it ended is told by the log
-	}()
-	if err := d.await(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w\n%s", err, d.lastWords()), d.stop())
+	d.target.PIDs = []int{d.pid()}
+	if err := awaitAnswer(ctx, d.target.UDP, d.ended); err != nil {
+		return nil, errors.Join(fmt.Errorf("daemon: %w\n%s", err, d.lastWords()), d.stop())
 	}
 	return d, nil
 }
@@ -145,11 +132,11 @@ extensions:
 	return b.String()
 }
 
-// await waits until the daemon answers OPTIONS and all its lines are registered.
-func (d *daemon) await(ctx context.Context) error {
+// awaitAnswer waits until whoever is at addr answers OPTIONS.
+func awaitAnswer(ctx context.Context, addr netip.AddrPort, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	p, err := phone.New(phone.Config{Extension: "9999", Registrar: d.target.UDP, Local: phoneAddr(phoneCount)})
+	p, err := phone.New(phone.Config{Extension: "9999", Registrar: addr, Local: phoneAddr(phoneCount)})
 	if err != nil {
 		return err
 	}
@@ -162,35 +149,11 @@ func (d *daemon) await(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-d.ended:
-			return errors.New("the daemon ended before it was ready")
+		case <-ended:
+			return errors.New("it ended before it was ready")
 		case <-ctx.Done():
-			return fmt.Errorf("the daemon did not answer: %w", err)
+			return fmt.Errorf("it did not answer: %w", err)
 		default:
 		}
 	}
-}
-
-// lastWords is the end of the daemon's log.
-func (d *daemon) lastWords() string {
-	text, err := os.ReadFile(filepath.Join(d.dir, "daemon.log"))
-	if err != nil {
-		return err.Error()
-	}
-	return string(text[max(0, len(text)-4000):])
-}
-
-// stop ends the daemon, by force if it does not go.
-func (d *daemon) stop() error {
-	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stopping the daemon: %w", err)
-	}
-	select {
-	case <-d.ended:
-		return nil
-	case <-time.After(stopTimeout):
-	}
-	err := d.cmd.Process.Kill()
-	<-d.ended
-	return errors.Join(errors.New("the daemon did not stop in time and was killed"), err)
 }

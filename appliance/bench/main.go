@@ -28,26 +28,33 @@ type options struct {
 	out       string
 	daemonCPU int
 	loadCPU   int
+	priority  int
 }
+
+// longest is when a run is given up, whatever it is at.
+const longest = 7*time.Minute + 30*time.Second
 
 func main() {
 	var o options
-	cases := flag.String("cases", "register,calls,memory,media", "what is measured, in this order")
+	cases := flag.String("cases", "memory,register,calls,media,kamailio", "what is measured, in this order")
 	flag.BoolVar(&o.quick, "quick", false, "a short run that proves the generators and measures little; nothing is kept")
 	flag.StringVar(&o.against, "against", "daemon", "daemon, or lab: the lab's own cloud, to know the generators' share")
 	flag.StringVar(&o.daemon, "daemon", "", "a daemon that is built already")
 	flag.StringVar(&o.out, "out", "testdata/bench", "where the figures are kept")
 	flag.IntVar(&o.daemonCPU, "daemon-cpu", 0, "core of the daemon")
 	flag.IntVar(&o.loadCPU, "load-cpu", 1, "core of the generators")
+	flag.IntVar(&o.priority, "priority", 0, "real-time priority of everything that is measured, for a machine that others use (needs root)")
 	flag.Parse()
 	o.cases = strings.Split(*cases, ",")
-	if err := pin(o.loadCPU); err != nil {
+	if err := pin(seat{core: o.loadCPU, priority: o.priority}); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
 	ua.Quiet()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithTimeout(ctx, longest)
 	missed, err := run(ctx, o)
+	cancel()
 	stop()
 	switch {
 	case err != nil:
@@ -59,23 +66,23 @@ func main() {
 	}
 }
 
-// pin puts this whole process on core by starting it anew under taskset: threads that
-// run already could not be moved one by one without a race.
-func pin(core int) error {
+// pin puts this whole process on its seat by starting it anew there: threads that run
+// already could not be moved one by one without a race.
+func pin(at seat) error {
 	if os.Getenv(pinnedVariable) != "" || onlineCores() < 2 {
 		runtime.GOMAXPROCS(2) // the media thread must not stop the signalling
 		return nil
-	}
-	taskset, err := exec.LookPath("taskset")
-	if err != nil {
-		return fmt.Errorf("taskset is needed to keep daemon and generators apart (util-linux): %w", err)
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	args := append([]string{"taskset", "-c", fmt.Sprint(core), self}, os.Args[1:]...)
-	return syscall.Exec(taskset, args, append(os.Environ(), pinnedVariable+"=1"))
+	words := at.command(self, os.Args[1:]...)
+	first, err := exec.LookPath(words[0])
+	if err != nil {
+		return fmt.Errorf("%s is needed to keep daemon and generators apart (util-linux): %w", words[0], err)
+	}
+	return syscall.Exec(first, words, append(os.Environ(), pinnedVariable+"=1"))
 }
 
 // run measures and tells how many floors were missed.
@@ -83,7 +90,7 @@ func run(ctx context.Context, o options) (missed int, err error) {
 	now := time.Now()
 	r := &report{
 		Date: now.Format(time.RFC3339), Machine: describeMachine(), Commit: commit(ctx),
-		Command: "go run ./appliance/bench " + strings.Join(os.Args[1:], " "),
+		Command: strings.Join(append([]string{"go run ./appliance/bench"}, os.Args[1:]...), " "), Load: loadAverage(),
 	}
 	s := &site{}
 	defer s.close()
@@ -95,11 +102,18 @@ func run(ctx context.Context, o options) (missed int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, finish()) }()
-	b := &bench{site: s, effort: fullEffort(), report: r}
+	peerDir, err := os.MkdirTemp("", "linekeeper-peer")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(peerDir)) }()
+	b := &bench{site: s, effort: fullEffort(), report: r, peerDir: peerDir, at: seat{core: o.daemonCPU, priority: o.priority}}
 	if o.quick {
 		b.effort = quickEffort()
 	}
-	if err := b.measure(ctx, o.cases); err != nil {
+	err = b.measure(ctx, o.cases)
+	r.Load += " before, " + loadAverage() + " after"
+	if err != nil {
 		fmt.Print(r.table())
 		return 0, err
 	}
@@ -131,7 +145,7 @@ func aim(ctx context.Context, o options, s *site, r *report) (finish func() erro
 			return nil, errors.Join(err, remove())
 		}
 	}
-	d, err := startDaemon(ctx, o.daemon, dir, o.daemonCPU, s)
+	d, err := startDaemon(ctx, o.daemon, dir, seat{core: o.daemonCPU, priority: o.priority}, s)
 	if err != nil {
 		return nil, errors.Join(err, remove())
 	}
@@ -153,18 +167,18 @@ func idle(ctx context.Context, s *site, r *report) error {
 		return err
 	}
 	r.add("memory", fmt.Sprintf("%d lines registered in", phoneCount), time.Since(began).Seconds(), "s")
-	n, err := resident(s.target.PID)
-	r.add("memory", fmt.Sprintf("idle with %d lines", phoneCount), float64(n)/1e6, "MB")
+	n, err := resident(s.target.PIDs[0])
+	r.add("memory", fmt.Sprintf("idle, %d lines and no phone", phoneCount), float64(n)/1e6, "MB")
 	return err
 }
 
 // measure runs the cases in order; phones are opened before the first that needs them.
 func (b *bench) measure(ctx context.Context, cases []string) error {
 	known := map[string]func(context.Context) error{
-		"register": b.register, "calls": b.calls, "memory": b.memoryUse, "media": b.media,
+		"register": b.register, "calls": b.calls, "memory": b.memoryUse, "media": b.media, "kamailio": b.compare,
 	}
 	if i := slices.IndexFunc(cases, func(c string) bool { return known[c] == nil }); i >= 0 {
-		return fmt.Errorf("case %q: register, calls, memory and media are known", cases[i])
+		return fmt.Errorf("case %q: memory, register, calls, media and kamailio are known", cases[i])
 	}
 	for _, c := range cases {
 		if c != "register" && len(b.site.phones) == 0 {

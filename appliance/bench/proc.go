@@ -11,6 +11,42 @@ import (
 	"time"
 )
 
+// family is a process and its children; Kamailio is ten of them. Grandchildren are
+// not looked for: nothing that is measured has any.
+func family(pid int) []int {
+	pids := []int{pid}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return pids
+	}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		// pid (name) state parent ...; the name may hold anything
+		_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
+		fields := strings.Fields(rest)
+		if len(fields) < 2 || fields[1] != strconv.Itoa(pid) {
+			continue
+		}
+		if child, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			pids = append(pids, child)
+		}
+	}
+	return pids
+}
+
+// loadAverage is the machine's, over one, five and fifteen minutes.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	fields := strings.Fields(string(text))
+	return strings.Join(fields[:min(3, len(fields))], " ")
+}
+
 // cpuTime is the time that all threads of a process have run, to the nanosecond.
 // Threads that have ended are missing from it; a Go program ends hardly any.
 func cpuTime(pid int) (time.Duration, error) {

@@ -246,3 +246,44 @@ func firstOnly(n int, err error) error {
 	}
 	return nil
 }
+
+// registerPaced offers rate registrations a second for d, by the phones in turn.
+func registerPaced(ctx context.Context, phones []*registrant, rate int, d time.Duration) registerResult {
+	var (
+		res  registerResult
+		mu   sync.Mutex
+		wg   sync.WaitGroup
+		idle = make(chan *registrant, len(phones))
+	)
+	for _, p := range phones {
+		idle <- p
+	}
+	began := time.Now()
+	for i := range int(float64(rate) * d.Seconds()) {
+		if !sleepTo(ctx, began.Add(time.Duration(i)*time.Second/time.Duration(rate))) {
+			break
+		}
+		p := <-idle // a phone is never stuck for longer than timer F
+		wg.Go(func() {
+			t := time.Now()
+			err := p.register()
+			took := time.Since(t)
+			idle <- p
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				res.Failed++
+				res.FirstError = errors.Join(res.FirstError, firstOnly(res.Failed, err))
+				return
+			}
+			res.Done++
+			res.Latency.add(took)
+		})
+	}
+	wg.Wait()
+	res.Took = time.Since(began)
+	for _, p := range phones {
+		res.Repeats += p.repeats
+	}
+	return res
+}

@@ -27,6 +27,7 @@ type report struct {
 	Commit  string   `json:"commit,omitempty"`
 	Command string   `json:"command"`
 	Against string   `json:"against"`
+	Load    string   `json:"load_average"` // of the machine, before and after
 	Figures []figure `json:"figures"`
 	Notes   []string `json:"notes,omitempty"`
 }
@@ -68,7 +69,7 @@ func (r *report) missed() int {
 // table is the report as a person reads it.
 func (r *report) table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nmachine: %s\nmeasured: %s %s\ncommand: %s\n\n", r.Date, r.Machine, r.Against, r.Commit, r.Command)
+	fmt.Fprintf(&b, "%s\nmachine: %s\nmeasured: %s %s\ncommand: %s\nload average: %s\n\n", r.Date, r.Machine, r.Against, r.Commit, r.Command, r.Load)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "case\tfigure\tvalue\tunit\tfloor\t")
 	for _, f := range r.Figures {

@@ -25,7 +25,7 @@ const (
 type target struct {
 	UDP, TLS netip.AddrPort
 	Domain   string
-	PID      int // 0: no process of its own, no processor time is told
+	PIDs     []int // none: no process of its own, no processor time is told
 	Name     string
 }
 
@@ -33,6 +33,7 @@ type target struct {
 type site struct {
 	target   target
 	cloud    *cloud.Cloud
+	guest    bool // at another site's cloud
 	engine   *engine
 	phones   []*phone.Phone
 	security voice.Security // of the phones
@@ -42,7 +43,7 @@ type site struct {
 
 func extension(i int) string { return fmt.Sprintf("%d", 1000+i) }
 
-func password(i int) string { return fmt.Sprintf("bench-%d", 7000+i) }
+func password(i int) string { return "bench-" + extension(i) }
 
 // phoneAddr gives each phone a loopback address of its own, so that limits by source
 // see the phones as they are.
@@ -115,9 +116,18 @@ func (s *site) openPhones(ctx context.Context) error {
 	return nil
 }
 
+// beside is a site of the same phones and the same cloud around another target. Its
+// cloud is not its own: it closes phones only.
+func (s *site) beside(t target, security voice.Security) *site {
+	return &site{target: t, cloud: s.cloud, guest: true, security: security}
+}
+
 func (s *site) close() {
 	for _, p := range s.phones {
 		p.Close()
+	}
+	if s.guest {
+		return
 	}
 	if s.cloud != nil {
 		s.cloud.Close()
