@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -65,6 +66,17 @@ func newBare(t testing.TB, suite sdp.Suite) *bare {
 	return r
 }
 
+// receive reads one datagram; n < 0: none.
+func receive(fd int, b []byte, from *sockaddr) (n int) {
+	from.len = uint32(len(from.raw))
+	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
+		unix.MSG_DONTWAIT|unix.MSG_TRUNC, uintptr(unsafe.Pointer(&from.raw)), uintptr(unsafe.Pointer(&from.len)))
+	if e != 0 {
+		return -1
+	}
+	return int(r)
+}
+
 // one sends a packet through the box and takes it at the far end.
 func (r *bare) one() bool {
 	rtp.Header{Payload: 8, Sequence: r.seq, Timestamp: uint32(r.seq) * 160, SSRC: 9}.Put(r.packet)
@@ -82,11 +94,9 @@ func (r *bare) relay() {
 	r.w.now += int64(20 * time.Millisecond)
 	r.w.heed(n)
 	r.w.commands()
-	for i := range r.w.events[:max(n, 0)] {
-		r.w.ready(&r.w.events[i])
-	}
+	r.w.pass(max(n, 0))
 	r.w.frames()
-	r.w.pace(n)
+	r.w.pace()
 }
 
 func TestRelayedPacketAllocatesNothing(t *testing.T) {

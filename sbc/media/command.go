@@ -69,6 +69,9 @@ func (w *worker) perform(c *command) {
 	case doPlay:
 		w.play(c.s, c.source)
 	case doLeave:
+		w.unsteer(c.s)
+		w.takeShared() // what came for it already must not be lost
+		w.flush()
 		w.remove(c.s)
 		close(c.done)
 	case doClose:

@@ -35,6 +35,9 @@ type Config struct {
 	Rest time.Duration
 	// Rand gives SSRCs and port starts; nil: crypto/rand.
 	Rand io.Reader
+	// Plain keeps to one socket and one system call for each packet, as where
+	// the kernel or our rights allow no more; for tests and comparisons.
+	Plain bool
 	// Log hears about starts, stops and broken sockets; nil: nobody.
 	Log *slog.Logger
 }
@@ -46,6 +49,8 @@ type Engine struct {
 	start   time.Time
 	ports   *ports
 	workers []*worker
+	steer   *steering // nil: each port's own socket
+	path    Path
 	streams atomic.Int64
 
 	mu   sync.Mutex
@@ -73,7 +78,7 @@ func New(conf Config) (*Engine, error) {
 	e := &Engine{conf: conf, log: conf.Log, start: time.Now(), legs: make(map[string]*legTotals)}
 	e.ports = newPorts(conf.Rand, conf.Rest)
 	for i := range conf.Workers {
-		w, err := newWorker(i, e.start, conf.Tick, conf.Log)
+		w, err := newWorker(i, e.start, conf)
 		if err != nil {
 			for _, w := range e.workers {
 				w.shut()
@@ -82,6 +87,7 @@ func New(conf Config) (*Engine, error) {
 		}
 		e.workers = append(e.workers, w)
 	}
+	e.choosePath()
 	return e, nil
 }
 
@@ -98,10 +104,13 @@ func (e *Engine) Run(ctx context.Context, ready func()) error {
 		}
 	})
 	defer stop()
+	if e.steer != nil {
+		defer e.steer.close()
+	}
 	if ready != nil {
 		ready()
 	}
-	e.log.Info("media relay runs", "workers", len(e.workers), "tick", e.conf.Tick)
+	e.log.Info("media relay runs", "workers", len(e.workers), "tick", e.conf.Tick, "path", e.path.String())
 	return g.Wait()
 }
 

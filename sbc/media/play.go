@@ -107,6 +107,6 @@ func (w *worker) playFrame(s *Stream) bool {
 	for i, v := range p.frame {
 		b[rtp.HeaderLen+i] = p.encode(v)
 	}
-	w.transmit(s, b, rtp.HeaderLen, FrameSamples)
+	s.deliver(nil, s.seal(b, rtp.HeaderLen), FrameSamples)
 	return true
 }

@@ -17,6 +17,8 @@ type pair struct {
 	addr      netip.Addr
 	port      uint16 // of RTP; RTCP has the next one
 	rtp, rtcp int
+	bound4    bool // to one IPv4 address
+	ip        [4]byte
 }
 
 // portKey names a pair that is taken or rests.
@@ -106,5 +108,9 @@ func bindPair(addr netip.Addr, port uint16, dscp uint8) (pair, error) {
 		_ = unix.Close(a)
 		return pair{}, err
 	}
-	return pair{addr: addr, port: port, rtp: a, rtcp: b}, nil
+	got := pair{addr: addr, port: port, rtp: a, rtcp: b, bound4: addr.Is4() && !addr.IsUnspecified()}
+	if got.bound4 {
+		got.ip = addr.As4()
+	}
+	return got, nil
 }

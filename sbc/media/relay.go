@@ -96,26 +96,38 @@ func (w *worker) forward(s *Stream, b []byte, h rtp.Header, fresh bool) {
 		return
 	}
 	h.Rewrite(b)
-	if w.transmit(p, b, h.Len, size) {
-		s.relayed()
-	} else {
-		s.drop(Unsent)
+	if b = p.seal(b, h.Len); b != nil && w.out.takes(p, b) {
+		w.out.add(p, s, b, size)
+		return
+	}
+	p.deliver(s, b, size)
+}
+
+// seal protects a packet on its way to the peer of s; nil: it must not go.
+func (s *Stream) seal(b []byte, header int) []byte {
+	if s.live.out != nil {
+		return s.live.out.protectRTP(b, header)
+	}
+	return b
+}
+
+// deliver sends a packet of another stream, or of a source if of is nil, from
+// the stream's own socket.
+func (s *Stream) deliver(of *Stream, b []byte, size int) {
+	if b != nil && send(s.pair.rtp, b, &s.live.latch.dest) {
+		s.delivered(of, size)
+	} else if of != nil {
+		of.drop(Unsent)
 	}
 }
 
-// transmit protects a packet and sends it to the peer of s.
-func (w *worker) transmit(s *Stream, b []byte, header, size int) bool {
-	if s.live.out != nil {
-		if b = s.live.out.protectRTP(b, header); b == nil {
-			return false
-		}
-	}
-	if !send(s.pair.rtp, b, &s.live.latch.dest) {
-		return false
-	}
+// delivered counts a packet that the kernel took.
+func (s *Stream) delivered(of *Stream, size int) {
 	s.count.sent.Add(1)
 	s.count.sentOctets.Add(uint64(size))
-	return true
+	if of != nil {
+		of.relayed()
+	}
 }
 
 // rewriter keeps SSRC, sequence and timestamps of one outgoing direction

@@ -93,20 +93,8 @@ func sockaddrOf(a netip.AddrPort) sockaddr {
 	return s
 }
 
-// receive reads one datagram without blocking or allocating; n < 0: none.
-// The raw system calls are used since neither ever blocks: the scheduler need
-// not hear of them.
-func receive(fd int, b []byte, from *sockaddr) (n int) {
-	from.len = uint32(len(from.raw))
-	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
-		unix.MSG_DONTWAIT|unix.MSG_TRUNC, uintptr(unsafe.Pointer(&from.raw)), uintptr(unsafe.Pointer(&from.len)))
-	if e != 0 {
-		return -1
-	}
-	return int(r)
-}
-
-// send writes one datagram without blocking or allocating.
+// send writes one datagram without blocking or allocating. The raw system
+// calls are used since none ever blocks: the scheduler need not hear of them.
 func send(fd int, b []byte, to *sockaddr) bool {
 	_, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
 		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&to.raw)), uintptr(to.len))

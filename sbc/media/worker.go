@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,9 @@ const (
 	packetRoom = 2048
 	// maxPacket is the largest datagram that is relayed; larger ones are dropped.
 	maxPacket = packetRoom - maxOverhead
-	// maxEvents is how many sockets one call of epoll reports.
-	maxEvents = 256
+	// maxEvents is how many sockets one call of epoll reports: in a tick of a
+	// thousand calls a hundred.
+	maxEvents = 512
 	// rateWindow is over how long the packet rate is measured.
 	rateWindow = 50 * time.Millisecond
 	// busyPackets in a window make sleeping a tick cheaper than being woken.
@@ -29,10 +31,18 @@ const (
 
 // port is one socket in a worker's set.
 type port struct {
-	s    *Stream
-	fd   int
-	rtcp bool
+	s       *Stream
+	fd      int
+	rtcp    bool
+	at      netip.AddrPort
+	steered bool // packets come by the shared socket
 }
+
+// What the events of epoll name if not a slot.
+const (
+	bell       = -1 // something is in the inbox
+	sharedPort = -2 // steered packets
+)
 
 // worker relays for its streams; see the package comment for who owns what.
 type worker struct {
@@ -41,7 +51,12 @@ type worker struct {
 	log   *slog.Logger
 	load  atomic.Int64 // streams
 	epoll int
-	event int // eventfd: something is in the inbox
+	event int // eventfd that rings the bell
+	// shared takes the steered packets of all streams; -1: none.
+	shared int
+	steer  *steering
+	in     *arrivals
+	out    *outbox
 
 	mu    sync.Mutex
 	inbox []command
@@ -53,8 +68,11 @@ type worker struct {
 	free    []int
 	spare   []command
 	events  [maxEvents]unix.EpollEvent
-	from    sockaddr
-	now     int64 // nanoseconds, monotonic, once per pass
+	local   map[uint64]*port // steered ports by localKey
+	more    []int32          // slots whose own socket had more than portBatch
+	again   []int32
+	from    *sockaddr // source of the packet at hand
+	now     int64     // nanoseconds, monotonic, once per pass
 	start   time.Time
 	playing []*Stream
 	beat    int64 // when the next frame of the players is due
@@ -63,12 +81,11 @@ type worker struct {
 	seen    int
 	window  int64
 
-	packet  [packetRoom]byte
 	copied  [packetRoom]byte
 	control [packetRoom]byte
 }
 
-func newWorker(id int, start time.Time, tick time.Duration, log *slog.Logger) (*worker, error) {
+func newWorker(id int, start time.Time, conf Config) (*worker, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -78,8 +95,11 @@ func newWorker(id int, start time.Time, tick time.Duration, log *slog.Logger) (*
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	w := &worker{id: id, tick: tick, log: log, epoll: epoll, event: event, start: start}
-	err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, event, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: -1})
+	w := &worker{
+		id: id, tick: conf.Tick, log: conf.Log, epoll: epoll, event: event, start: start,
+		shared: -1, in: newArrivals(), local: make(map[uint64]*port),
+	}
+	err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, event, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: bell})
 	if err != nil {
 		_ = unix.Close(epoll)
 		_ = unix.Close(event)
@@ -104,20 +124,39 @@ func (w *worker) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		for i := range w.events[:max(n, 0)] {
-			w.ready(&w.events[i])
-		}
+		all := w.pass(max(n, 0))
 		w.frames()
-		if w.pace(n) {
+		if w.pace() && all {
 			w.sleep()
 		}
 	}
 }
 
+// pass takes what came and sends it on; it is false if more waits already.
+func (w *worker) pass(n int) bool {
+	all := n < len(w.events)
+	w.again, w.more = w.more, w.again[:0]
+	for i := range w.events[:n] {
+		switch slot := w.events[i].Fd; {
+		case slot == sharedPort:
+			all = w.takeShared() && all
+		case slot >= 0 && w.stamps[slot] == w.events[i].Pad:
+			w.takePort(slot)
+		}
+	}
+	for _, slot := range w.again {
+		if w.slots[slot] != nil {
+			w.takePort(slot)
+		}
+	}
+	w.flush()
+	return all && len(w.more) == 0
+}
+
 // patience is how long epoll may block, in milliseconds.
 func (w *worker) patience() int {
 	switch {
-	case w.busy:
+	case w.busy, len(w.more) > 0:
 		return 0
 	case len(w.playing) == 0:
 		return -1
@@ -125,15 +164,14 @@ func (w *worker) patience() int {
 	return int(max(0, (w.beat-w.now+int64(time.Millisecond)-1)/int64(time.Millisecond)))
 }
 
-// pace measures the rate and says whether to sleep a tick: when there is enough
-// traffic and all of it has been taken.
-func (w *worker) pace(n int) bool {
-	w.seen += max(n, 0)
+// pace measures the rate and says whether there is enough traffic to sleep a
+// tick after each pass.
+func (w *worker) pace() bool {
 	if w.now-w.window >= int64(rateWindow) {
 		w.busy = w.seen >= busyPackets
 		w.seen, w.window = 0, w.now
 	}
-	return w.busy && n <= 0
+	return w.busy
 }
 
 func (w *worker) sleep() {
@@ -145,31 +183,63 @@ func (w *worker) sleep() {
 // rings it again.
 func (w *worker) heed(n int) {
 	for i := range w.events[:max(n, 0)] {
-		if w.events[i].Fd < 0 {
+		if w.events[i].Fd == bell {
 			var b [8]byte
 			_, _ = unix.Read(w.event, b[:])
 		}
 	}
 }
 
-// ready takes one datagram of a socket; epoll reports the socket again while
-// there is more, after the others had their turn.
-func (w *worker) ready(ev *unix.EpollEvent) {
-	if ev.Fd < 0 || w.stamps[ev.Fd] != ev.Pad {
-		return
+// takePort takes some datagrams of a port's own socket. Epoll reports a socket
+// once for what came, so one that may hold more is taken again in the next
+// pass, after the others had their turn.
+func (w *worker) takePort(slot int32) {
+	p := w.slots[slot]
+	if w.in.used+portBatch > batch {
+		w.flush()
 	}
-	p := w.slots[ev.Fd]
-	n := receive(p.fd, w.packet[:], &w.from)
-	if n < 0 {
-		return
+	first := w.in.used
+	n := w.in.take(p.fd, portBatch)
+	for i := first; i < first+n; i++ {
+		w.arrived(p, i)
 	}
-	s := p.s
+	if n == portBatch {
+		w.more = append(w.more, slot)
+	}
+}
+
+// takeShared takes the steered packets; false: there may be more.
+func (w *worker) takeShared() bool {
+	if w.shared < 0 {
+		return true
+	}
+	for range sharedRounds {
+		w.flush()
+		n := w.in.take(w.shared, batch)
+		for i := range n {
+			key, ok := w.in.portOf(i)
+			if p := w.local[key]; ok && p != nil {
+				w.arrived(p, i)
+			}
+		}
+		if n < batch {
+			return true
+		}
+	}
+	return false
+}
+
+// arrived takes the datagram in slot i of the arrivals.
+func (w *worker) arrived(p *port, i int) {
+	s, n := p.s, int(w.in.heads[i].n)
+	w.from = &w.in.slots[i].from
+	w.seen++
 	s.count.last.Store(w.now)
 	if n > maxPacket || n == 0 {
 		s.drop(Malformed)
 		return
 	}
-	b := w.packet[:n]
+	b := w.in.slots[i].packet[:n]
 	if p.rtcp || s.live.flow.Mux && isRTCP(b) {
 		w.arrivedRTCP(s, b)
 		return
@@ -177,7 +247,7 @@ func (w *worker) ready(ev *unix.EpollEvent) {
 	w.arrivedRTP(s, b)
 }
 
-// add puts the sockets of a stream into the set.
+// add puts the sockets of a stream into the set, and steers its ports.
 func (w *worker) add(s *Stream) {
 	for i, fd := range [...]int{s.pair.rtp, s.pair.rtcp} {
 		var slot int
@@ -187,11 +257,28 @@ func (w *worker) add(s *Stream) {
 			slot = len(w.slots)
 			w.slots, w.stamps = append(w.slots, nil), append(w.stamps, 0)
 		}
-		w.slots[slot] = &port{s: s, fd: fd, rtcp: i == 1}
+		p := &port{s: s, fd: fd, rtcp: i == 1, at: netip.AddrPortFrom(s.pair.addr, s.pair.port+uint16(i))}
+		w.slots[slot] = p
 		s.live.slots[i] = slot
-		ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(slot), Pad: w.stamps[slot]}
+		if w.steer != nil && s.pair.bound4 {
+			w.local[localKey(p.at)] = p
+			p.steered = true
+			if err := w.steer.add(p.at, w.id); err != nil {
+				w.log.Warn("media port is not steered", "local", p.at, "err", err)
+			}
+		}
+		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(slot), Pad: w.stamps[slot]}
 		if err := unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
-			w.log.Error("media socket is deaf", "local", s.Local(), "err", err)
+			w.log.Error("media socket is deaf", "local", p.at, "err", err)
+		}
+	}
+}
+
+// unsteer lets what comes from now on go to the stream's own sockets.
+func (w *worker) unsteer(s *Stream) {
+	for _, slot := range s.live.slots {
+		if p := w.slots[slot]; p.steered {
+			_ = w.steer.drop(p.at) // fails only if it could not be added
 		}
 	}
 }
@@ -200,9 +287,13 @@ func (w *worker) add(s *Stream) {
 func (w *worker) remove(s *Stream) {
 	w.unbridge(s)
 	w.play(s, nil)
+	w.unsteer(s)
 	for i, fd := range [...]int{s.pair.rtp, s.pair.rtcp} {
 		slot := s.live.slots[i]
 		_ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, fd, nil)
+		if p := w.slots[slot]; p.steered {
+			delete(w.local, localKey(p.at))
+		}
 		w.slots[slot] = nil
 		w.stamps[slot]++
 		w.free = append(w.free, slot)
@@ -237,4 +328,8 @@ func (w *worker) shut() {
 	defer w.mu.Unlock()
 	_ = unix.Close(w.epoll)
 	_ = unix.Close(w.event)
+	if w.shared >= 0 {
+		_ = unix.Close(w.shared)
+	}
+	w.out.close()
 }
