@@ -71,6 +71,7 @@ func policy(p provider.SRTP) sdp.Policy {
 		return sdp.Required
 	case provider.Preferred:
 		return sdp.Preferred
+	default: // off
 	}
 	return sdp.Off
 }

@@ -143,6 +143,7 @@ func (b *Box) namesJudged(h resolve.Health) {
 		fact = mode.Good
 	case resolve.Bad:
 		fact = mode.Bad
+	default: // nobody knows
 	}
 	b.keeper.Tell(mode.DNS{Fact: fact})
 	set(b.health, health.DNSBroken, "", h.Verdict == resolve.Bad, h.Cause)
@@ -195,6 +196,7 @@ func (b *Box) lines() mode.Lines {
 			l.Registered++
 		case line.Rejected:
 			l.Rejected++
+		default: // neither
 		}
 	}
 	return l

@@ -41,16 +41,15 @@ type world struct {
 	end      context.CancelFunc
 	gone     chan error
 
-	mu      sync.Mutex
-	peers   map[netip.AddrPort]*peer
-	cut     bool  // the way to the cloud swallows everything
-	noFlow  error // the trunk has no route
-	notes   []string
-	lines   []LineView
-	ended   []CallView
-	pings   int
-	refused map[string]int
-	slow    chan struct{} // holds whoever tells that a call ended; nil: nobody
+	mu     sync.Mutex
+	peers  map[netip.AddrPort]*peer
+	cut    bool  // the way to the cloud swallows everything
+	noFlow error // the trunk has no route
+	notes  []string
+	lines  []LineView
+	ended  []CallView
+	pings  int
+	slow   chan struct{} // holds whoever tells that a call ended; nil: nobody
 }
 
 // inWorld runs a test in a bubble with a fresh world; tune may change the

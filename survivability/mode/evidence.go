@@ -97,15 +97,25 @@ func (m *Machine) silent(now time.Time, in Silent) {
 		m.targets[in.Target].calls = min(m.targets[in.Target].calls+1, silentCalls)
 	}
 	if m.mode != Survival { // there it may be an echo of the dead path
-		m.accuse(now)
+		m.accuse(now, misses(in.Call, m.cfg.Fail))
 	}
 }
 
-// accuse counts one miss against every target that has none, and probes at once.
-func (m *Machine) accuse(now time.Time) {
+// misses is what a request without any answer counts as. An INVITE has repeated
+// itself for call_timeout by then, as long as several fast probes take: one
+// more missed probe decides.
+func misses(call bool, fail int) int {
+	if call {
+		return max(fail-1, 1)
+	}
+	return 1
+}
+
+// accuse raises the misses of every target to n, and probes at once.
+func (m *Machine) accuse(now time.Time, n int) {
 	for i := range m.targets {
-		if t := &m.targets[i]; t.misses == 0 && m.cfg.Fail > 1 {
-			t.misses, t.lastMiss, t.good = 1, now, 0
+		if t := &m.targets[i]; t.misses < n && m.cfg.Fail > 1 {
+			t.misses, t.lastMiss, t.good = n, now, 0
 		}
 	}
 	m.alert()
@@ -128,7 +138,7 @@ func (m *Machine) media(now time.Time, in Media) {
 	worse := in.Dead > m.dead
 	m.dead = max(in.Dead, 0)
 	if worse && m.began && m.mode != Survival {
-		m.accuse(now)
+		m.accuse(now, 1)
 	}
 }
 
