@@ -51,7 +51,7 @@ type Deps struct {
 	Timers txn.Timers // zero: txn.Defaults
 	Rand   io.Reader  // 32 bytes are read once, as seed of branches and tags
 	// Max bounds the transactions alive at once (0: 20000). Beyond it the oldest
-	// of those that are settled, and have been for 4*T1, make room. Where none
+	// of those that are settled, and have been for T1, make room. Where none
 	// is left, new requests get 503 without a transaction; requests within
 	// dialogs and those of our own may use a quarter more.
 	Max int
@@ -219,10 +219,11 @@ func (x *Exchange) full(mayReserve bool) bool {
 	return x.counts.clients.Load()+x.counts.servers.Load() >= limit
 }
 
-// forget ends the transaction that has been settled for longest. In 4*T1 a peer
-// that had missed the answer would have asked again twice (RFC 3261 17.1.2.2).
+// forget ends the transaction that has been settled for longest. In T1 a peer that
+// had missed the answer would have asked again (RFC 3261 17.1.2.2); with the default
+// bound that is 40,000 transactions a second.
 func (x *Exchange) forget() bool {
-	t := x.settled.pop(4 * x.timers.T1)
+	t := x.settled.pop(x.timers.T1)
 	if t == nil {
 		return false
 	}

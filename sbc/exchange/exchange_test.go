@@ -322,10 +322,10 @@ func TestSettledTransactionsMakeRoomForNewcomers(t *testing.T) {
 			x.Receive(request(sip.OPTIONS, n), flowOf(sip.UDP))
 		}
 		want(t, "settled a moment ago", w.log(), "0s 200/OPTIONS, 0s 200/OPTIONS, 0s 200/OPTIONS, 0s 200/OPTIONS, 0s 503/OPTIONS, 0s 503/OPTIONS")
-		time.Sleep(2 * time.Second)
+		time.Sleep(500 * time.Millisecond)
 		x.Receive(request(sip.OPTIONS, 6), flowOf(sip.UDP))
 		x.Receive(request(sip.OPTIONS, 3), flowOf(sip.UDP)) // still known
-		want(t, "settled for a while", w.log(), "2s 200/OPTIONS, 2s 200/OPTIONS")
+		want(t, "settled for a while", w.log(), "500ms 200/OPTIONS, 500ms 200/OPTIONS")
 		if s := x.Stats(); s.Servers != 4 || s.Forgotten != 1 || s.Refused != 2 || s.RepeatsIn != 1 {
 			t.Errorf("%+v", s)
 		}
