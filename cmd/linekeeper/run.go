@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"linekeeper/appliance"
@@ -34,6 +36,7 @@ func (c runCmd) Run(s *session) error {
 	if set.Log.Format == "json" {
 		log = slog.New(slog.NewJSONHandler(s.errs, opts))
 	}
+	signal.Ignore(syscall.SIGHUP) // a terminal that goes away is no reason to end calls
 	return appliance.Run(s.ctx, appliance.Options{Settings: set, SitePath: c.Site, Version: versionText(), Log: log})
 }
 
