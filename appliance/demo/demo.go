@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"linekeeper/appliance"
@@ -42,6 +43,7 @@ var ErrFailed = errors.New("a check of the demo failed")
 // world is everything that the demo runs.
 type world struct {
 	o      Options
+	spoil  func(*cloud.Cloud) error
 	out    *report
 	dir    string
 	cloud  *cloud.Cloud
@@ -49,15 +51,23 @@ type world struct {
 	phones map[string]*phone.Phone
 	box    *appliance.Box
 	api    *api.Client
+	// running are the daemon and what keeps the phones' pace.
+	running sync.WaitGroup
 }
 
 // Run plays the demo and reports each step. The error is ErrFailed when a check
-// did not hold, or says why the demo could not be played.
+// did not hold, or says why the demo could not be played. It silences sipgo's
+// process-wide logger, so a program plays it once.
 func Run(ctx context.Context, o Options) error {
+	ua.Quiet()
+	return play(ctx, o, func(*cloud.Cloud) error { return nil })
+}
+
+// play is Run with a cloud that spoil may have changed before anybody uses it.
+func play(ctx context.Context, o Options, spoil func(*cloud.Cloud) error) error {
 	if o.For <= 0 {
 		o.For = time.Minute
 	}
-	ua.Quiet()
 	dir, err := folder(o)
 	if err != nil {
 		return err
@@ -65,18 +75,20 @@ func Run(ctx context.Context, o Options) error {
 	if o.Dir == "" {
 		defer os.RemoveAll(dir)
 	}
-	w := &world{o: o, dir: dir, out: &report{out: o.Out}, phones: make(map[string]*phone.Phone)}
+	w := &world{o: o, spoil: spoil, dir: dir, out: &report{out: o.Out}, phones: make(map[string]*phone.Phone)}
 	live, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan error, 1)
-	defer func() { stop(); <-done }()
-	if err := w.start(live, done); err != nil {
+	defer func() {
+		w.close()
+		stop()
+		w.running.Wait()
+	}()
+	if err := w.start(live); err != nil {
 		return err
 	}
-	defer w.close()
-	play, cancel := context.WithTimeout(live, o.For)
+	within, cancel := context.WithTimeout(live, o.For)
 	defer cancel()
-	failed := w.day(play)
+	failed := w.day(within)
 	w.out.sum()
 	if o.Keep && ctx.Err() == nil {
 		fmt.Fprintf(o.Out, "\nThe demo stays up. Ask it:  linekeeper --socket %s status\nEnd it with Ctrl-C.\n", w.socket())
@@ -97,19 +109,16 @@ func folder(o Options) (string, error) {
 
 func (w *world) socket() string { return filepath.Join(w.dir, "api.sock") }
 
-// start brings up the cloud and the daemon. done gets the daemon's end.
-func (w *world) start(ctx context.Context, done chan<- error) error {
-	ended := false
-	defer func() {
-		if !ended {
-			done <- nil
-		}
-	}()
+// start brings up the cloud, the daemon and the phones.
+func (w *world) start(ctx context.Context) error {
 	c, err := cloud.New(w.cloudConfig())
 	if err != nil {
 		return fmt.Errorf("start the embedded cloud: %w", err)
 	}
 	w.cloud = c
+	if err := w.spoil(c); err != nil {
+		return err
+	}
 	path, err := writeSite(w.dir, c)
 	if err != nil {
 		return err
@@ -122,17 +131,13 @@ func (w *world) start(ctx context.Context, done chan<- error) error {
 	}
 	ready := make(chan *appliance.Box, 1)
 	gone := make(chan error, 1)
-	ended = true
-	go func() {
-		err := appliance.Run(ctx, appliance.Options{Settings: s, SitePath: path, Version: w.o.Version, Log: log, DrainTime: time.Second,
+	w.running.Go(func() {
+		gone <- appliance.Run(ctx, appliance.Options{Settings: s, SitePath: path, Version: w.o.Version, Log: log, DrainTime: time.Second,
 			Ready: func(b *appliance.Box) { ready <- b }})
-		gone <- err
-		done <- err
-	}()
+	})
 	select {
 	case w.box = <-ready:
 	case err := <-gone:
-		c.Close()
 		return fmt.Errorf("start the daemon: %w", err)
 	}
 	w.api = api.NewClient(w.socket())
@@ -154,7 +159,7 @@ func (w *world) cloudConfig() cloud.Config {
 // openPhones makes the phones: over UDP, TCP and TLS by turns.
 func (w *world) openPhones(ctx context.Context) error {
 	w.pacer = voice.NewPacer()
-	go w.pacer.Run(ctx)
+	w.running.Go(func() { w.pacer.Run(ctx) })
 	trust := x509.NewCertPool()
 	trust.AppendCertsFromPEM(w.box.Authority())
 	transports := []ua.Transport{ua.UDP, ua.TCP, ua.TLS, ua.UDP}
@@ -178,5 +183,7 @@ func (w *world) close() {
 	for _, p := range w.phones {
 		p.Close()
 	}
-	w.cloud.Close()
+	if w.cloud != nil {
+		w.cloud.Close()
+	}
 }
