@@ -1,0 +1,180 @@
+package call
+
+import (
+	"slices"
+	"time"
+
+	"linekeeper/sbc/sip"
+)
+
+// failure is why a target could not be had; the best of a step goes to the caller.
+type failure struct {
+	code   int
+	phrase string
+	text   string
+	blame  Blame
+	after  time.Duration
+	silent bool // no sign of life at all
+}
+
+func (f failure) reason() string {
+	if f.text != "" {
+		return f.text
+	}
+	return f.phrase
+}
+
+// better follows RFC 3261 16.7: 6xx first, then the most telling of the others.
+func (f failure) better(than failure) bool { return f.rank() < than.rank() }
+
+func (f failure) rank() int {
+	switch {
+	case f.code >= 600:
+		return 0
+	case f.code == 486 || f.code == 600:
+		return 1
+	case f.code == 480 || f.code == 404 || f.code == 484:
+		return 2
+	case f.code >= 300 && f.code < 500 && f.code != 408:
+		return 3
+	case f.code == 408:
+		return 5
+	case f.code == 0:
+		return 9
+	}
+	return 4
+}
+
+// retryAfter is what a refusal says about coming back; 0: nothing.
+func retryAfter(resp *sip.Response) time.Duration {
+	d, _ := sip.RetryAfterOf(resp)
+	return d
+}
+
+func failureOf(l *leg, resp *sip.Response) failure {
+	f := failure{code: int(resp.StatusCode), phrase: resp.Reason, blame: ByCallee, after: retryAfter(resp)}
+	if l.target.Line != "" {
+		f.blame = ByCloud
+		if f.code == 486 || f.code == 480 || f.code == 603 || f.code == 600 {
+			f.blame = ByCallee
+		}
+	}
+	switch {
+	case f.code == 401 || f.code == 407:
+		f.code, f.phrase, f.text = 503, "Service Unavailable", l.target.Name+": the credentials were refused"
+	case f.code < 400: // redirection isn't followed
+		f.code, f.phrase = 480, "Temporarily Unavailable"
+	case f.code == 481 || f.code == 482 || f.code == 483:
+		f.text = l.target.Name + ": " + resp.Reason
+	}
+	return f
+}
+
+func blameOf(l *leg) Blame {
+	if l.target.Line != "" {
+		return ByCloud
+	}
+	return ByCallee
+}
+
+// lost counts out one target; when it was the last of its step, the next begins.
+func (m *Machine) lost(l *leg, f failure) {
+	l.stage = gone
+	m.closeMedia(l)
+	if m.winner != nil || m.end != nil {
+		return
+	}
+	if f.silent {
+		m.do(Silent{l.target})
+	}
+	if f.better(m.best) {
+		m.best = f
+	}
+	if f.code >= 600 { // RFC 3261 16.7 step 5: nobody else shall ring
+		m.finish(End{f.blame, f.code, f.reason()})
+		return
+	}
+	if !m.stepOver() {
+		return
+	}
+	m.next(f)
+}
+
+func (m *Machine) stepOver() bool {
+	for _, l := range m.legs[1:] {
+		if l.pending() {
+			return false
+		}
+	}
+	return true
+}
+
+// next goes on after a step has failed: a silent cloud makes the router be asked
+// again, a busy or refusing callee ends the call unless the plan has more.
+func (m *Machine) next(f failure) {
+	m.do(Disarm{"silent"}, Disarm{"ring"})
+	if (f.silent || f.code == 503) && m.viaCloud() && !m.replaned {
+		m.replaned = true
+		inv := m.cfg.Invite
+		inv.Silent = true
+		m.do(Replan{inv})
+		return
+	}
+	m.step++
+	m.begin()
+}
+
+func (m *Machine) viaCloud() bool {
+	if m.step >= len(m.plan.Steps) {
+		return false
+	}
+	return slices.ContainsFunc(m.plan.Steps[m.step].Targets, func(t Target) bool { return t.Line != "" })
+}
+
+// silent gives up the targets of the step that have given no sign at all. They
+// can't be cancelled yet; a late answer gets ACK and BYE.
+func (m *Machine) silent() {
+	if m.winner != nil {
+		return
+	}
+	for _, l := range m.legs[1:] {
+		if l.stage == calling && !l.heard {
+			l.stage = leaving
+			m.do(Cancel{l.ref, ""})
+			m.lostSilent(l)
+			if m.end != nil {
+				return
+			}
+		}
+	}
+}
+
+func (m *Machine) lostSilent(l *leg) {
+	m.closeMedia(l)
+	f := failure{code: 408, phrase: "Request Timeout", text: l.target.Name + " gave no sign", blame: blameOf(l), silent: true}
+	m.do(Silent{l.target})
+	if f.better(m.best) {
+		m.best = f
+	}
+	if m.stepOver() {
+		m.next(f)
+	}
+}
+
+// unanswered ends a step that has rung long enough.
+func (m *Machine) unanswered() {
+	if m.winner != nil {
+		return
+	}
+	for _, l := range m.legs[1:] {
+		if l.pending() {
+			m.leave(l, End{ByUs, 480, "no answer"})
+		}
+	}
+	if f := (failure{code: 480, phrase: "No Answer", blame: ByCallee, text: "nobody answered"}); f.better(m.best) {
+		m.best = f
+	}
+	m.do(Disarm{"silent"})
+	m.step++
+	m.begin()
+}
