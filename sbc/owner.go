@@ -188,6 +188,8 @@ func (o *owner) perform(_ context.Context, tm *loop.Timers[call.Input], e call.E
 	case call.Replan:
 		o.s.count.replans.Add(1)
 		return []call.Input{call.Planned{Plan: o.s.survival.Route(e.Invite)}}
+	case call.Redirect:
+		return []call.Input{call.Planned{Plan: o.s.brain().Route(e.Invite)}}
 	case call.Silent:
 		o.silent(e.Target)
 	case call.Heard:

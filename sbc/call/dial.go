@@ -172,6 +172,9 @@ func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
 			m.longer(l, a, resp)
 			return
 		}
+		if resp.IsRedirection() && m.redirect(l, resp) {
+			return
+		}
 		m.lost(l, failureOf(l, resp))
 		return
 	}

@@ -45,6 +45,29 @@ func (f failure) rank() int {
 	return 4
 }
 
+// redirect follows a phone that forwards its calls by itself (RFC 3261 8.1.3.4):
+// the router is asked for a way to where the phone points, with the rights and
+// the line of the phone's extension. Only the last target of a step is
+// followed, so that one phone of several doesn't take the call from the others.
+func (m *Machine) redirect(l *leg, resp *sip.Response) bool {
+	c := resp.Contact()
+	if l.target.Extension == "" || c == nil || c.Address.User == "" || m.redirects >= maxRedirects {
+		return false
+	}
+	l.stage = gone
+	m.closeMedia(l)
+	if !m.stepOver() {
+		return false
+	}
+	m.redirects++
+	m.do(Disarm{"silent"}, Disarm{"ring"})
+	inv := m.cfg.Invite
+	inv.Dialled = c.Address.User
+	inv.Caller.Extension, inv.Caller.Line = l.target.Extension, ""
+	m.do(Redirect{inv})
+	return true
+}
+
 // retryAfter is what a refusal says about coming back; 0: nothing.
 func retryAfter(resp *sip.Response) time.Duration {
 	d, _ := sip.RetryAfterOf(resp)

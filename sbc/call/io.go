@@ -139,6 +139,8 @@ type (
 	Disarm struct{ Key string }
 	// Replan asks the router again, because every target of the step kept silent.
 	Replan struct{ Invite Invite }
+	// Redirect asks the router for a way to where a phone has forwarded the call.
+	Redirect struct{ Invite Invite }
 	// Silent is evidence for the WAN state: an INVITE on this target got no answer of any kind.
 	Silent struct{ Target Target }
 	// Heard is evidence too: the target gave its first sign.
@@ -149,21 +151,22 @@ type (
 	Ended struct{ End End }
 )
 
-func (Respond) effect() {}
-func (Send) effect()    {}
-func (Cancel) effect()  {}
-func (Ack) effect()     {}
-func (Open) effect()    {}
-func (Media) effect()   {}
-func (Bridge) effect()  {}
-func (Close) effect()   {}
-func (Arm) effect()     {}
-func (Disarm) effect()  {}
-func (Replan) effect()  {}
-func (Silent) effect()  {}
-func (Heard) effect()   {}
-func (Became) effect()  {}
-func (Ended) effect()   {}
+func (Respond) effect()  {}
+func (Send) effect()     {}
+func (Cancel) effect()   {}
+func (Ack) effect()      {}
+func (Open) effect()     {}
+func (Media) effect()    {}
+func (Bridge) effect()   {}
+func (Close) effect()    {}
+func (Arm) effect()      {}
+func (Disarm) effect()   {}
+func (Replan) effect()   {}
+func (Redirect) effect() {}
+func (Silent) effect()   {}
+func (Heard) effect()    {}
+func (Became) effect()   {}
+func (Ended) effect()    {}
 
 // State is where a call stands.
 type State string

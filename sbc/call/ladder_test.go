@@ -190,7 +190,7 @@ func (r *rig) message(actor, what string, words []string) {
 			r.t.Fatalf("%s answers what it never got", actor)
 		}
 		resp := sip.Respond(req, code, "", "peer-"+actor)
-		if code < 300 && code > 100 {
+		if code < 400 && code > 100 {
 			u := uri(actor, "192.0.2.50")
 			resp.AppendHeader(&sip.Contact{Address: u})
 		}
@@ -390,6 +390,12 @@ func (r *rig) perform(e Effect) []Input {
 		r.say("box : replan")
 		if r.again == nil {
 			return []Input{Planned{Plan{Reject: &sip.Reject{Code: 503, Phrase: "Service Unavailable"}}}}
+		}
+		return []Input{Planned{*r.again}}
+	case Redirect:
+		r.say("box : redirect to=%s rights=%s", e.Invite.Dialled, e.Invite.Caller.Extension)
+		if r.again == nil {
+			return []Input{Planned{Plan{Reject: &sip.Reject{Code: 403, Phrase: "Forbidden"}}}}
 		}
 		return []Input{Planned{*r.again}}
 	case Silent:

@@ -32,6 +32,8 @@ const (
 	// linger bounds how long an ended call waits for answers to its last requests:
 	// a little more than 64*T1 (RFC 3261 timer F).
 	linger = 36 * time.Second
+	// maxRedirects bounds how often phones may send one call on.
+	maxRedirects = 5
 	// maxForks bounds the other answerers of one INVITE that are let go in order.
 	maxForks = 8
 	// credentialTries bounds answers to digest challenges per request.
@@ -49,10 +51,12 @@ type Machine struct {
 	plan     Plan
 	step     int
 	replaned bool
-	rung     bool // A was told that it rings
-	legs     []*leg
-	winner   *leg
-	best     failure
+	// redirects counts the forwardings that the call has followed.
+	redirects int
+	rung      bool // A was told that it rings
+	legs      []*leg
+	winner    *leg
+	best      failure
 
 	end  *End
 	asks map[Ref]*ask
