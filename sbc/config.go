@@ -99,6 +99,8 @@ type Trunk struct {
 const (
 	// maxCalls bounds calls at a time where the site sets no bound of its own.
 	maxCalls = 2000
+	// maxOwners bounds calls with those that have ended and only wait for answers.
+	maxOwners = 4*maxCalls + emergencyReserve
 	// emergencyReserve is how many emergency calls go beyond the bound.
 	emergencyReserve = 16
 	// retryFull and retryDrain are the Retry-After of a call turned away because

@@ -61,11 +61,12 @@ func (s *Switch) adopt(o *owner, merge string, cfg *Config) (code int, after tim
 		return 482, 0 // RFC 3261 8.2.2.2
 	case s.drain && !emergency || s.life == nil:
 		return 503, retryDrain
-	case len(s.calls) >= limit:
+	case s.live >= limit, len(s.calls) >= maxOwners:
 		return 503, retryFull
 	}
 	o.merge = merge
 	s.calls[o.token], s.merged[merge] = o, o.token
+	s.live++
 	life := s.life
 	s.wg.Go(func() { o.run(life) })
 	return 0, 0

@@ -22,6 +22,7 @@ type owner struct {
 	token string
 	log   *slog.Logger
 	merge string
+	over  bool // off the bound of calls; under the switch's lock
 	loop  *loop.Loop[call.Input, call.Effect]
 	m     *call.Machine
 	view  atomic.Pointer[CallView]
@@ -258,6 +259,7 @@ func (o *owner) ended(end call.End) {
 	v.Ended = time.Now()
 	o.view.Store(&v)
 	o.log.Info("call ended", "blame", end.Blame, "code", end.Code, "reason", end.Reason)
+	o.s.over(o)
 	o.s.watch.CallEnded(v)
 }
 

@@ -115,6 +115,7 @@ type Switch struct {
 
 	mu    sync.Mutex
 	calls map[string]*owner
+	live  int // calls that have not ended
 	// merged are the INVITEs being handled, against the same request coming in twice by different ways (RFC 3261 8.2.2.2).
 	merged map[string]string
 
@@ -268,6 +269,22 @@ func (s *Switch) forget(o *owner) {
 	defer s.mu.Unlock()
 	delete(s.calls, o.token)
 	delete(s.merged, o.merge)
+	s.overLocked(o)
+}
+
+// over takes a call off the bound: it has ended, though its owner may still wait
+// for answers, of a phone that is gone say.
+func (s *Switch) over(o *owner) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.overLocked(o)
+}
+
+func (s *Switch) overLocked(o *owner) {
+	if !o.over {
+		o.over = true
+		s.live--
+	}
 }
 
 // answer gives a response that needs nothing but a code.
