@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -242,13 +243,17 @@ func TestPasswordsAreNowhereInDataFolderAndLog(t *testing.T) {
 				t.Errorf("%s holds the password %s", e.Name(), s)
 			}
 		}
-		if info, err := e.Info(); err == nil && info.Mode().Perm()&0o077 != 0 && !strings.HasSuffix(path, "ca.pem") {
+		if info, err := e.Info(); err == nil && info.Mode().Perm()&0o077 != 0 && e.Name() != "ca.crt" {
 			t.Errorf("%s can be read by others: %s", e.Name(), info.Mode())
 		}
 		return err
 	})
 	if err != nil || files < 3 {
 		t.Errorf("%d files looked at: %v", files, err)
+	}
+	crt, err := os.ReadFile(filepath.Join(w.dataDir(), "ca", "ca.crt"))
+	if err != nil || !bytes.Equal(crt, d.Authority()) || bytes.Contains(crt, []byte("PRIVATE")) {
+		t.Errorf("what phones are to trust holds more than a certificate (%v)", err)
 	}
 	for _, s := range secrets {
 		if strings.Contains(w.log.String(), s) {
