@@ -58,11 +58,22 @@ func TestRegistrationLoadRegistersEveryPhone(t *testing.T) {
 		if res := registerFor(phones, 300*time.Millisecond, 8); res.Failed > 0 || res.Done < 8 {
 			t.Errorf("%s load: %d done, %d failed: %v", transport, res.Done, res.Failed, res.FirstError)
 		}
+		if res := registerPaced(ctx, phones, 100, 500*time.Millisecond); res.Failed > 0 || res.Done != 50 {
+			t.Errorf("%s paced: %d done, %d failed: %v", transport, res.Done, res.Failed, res.FirstError)
+		}
 		phones[0].password = "guess"
 		if res := registerFor(phones, 0, 1); res.Failed != 1 || res.FirstError == nil {
 			t.Errorf("%s: a wrong password counts as %+v", transport, res.Done)
 		}
-		closeAll(phones)
+		phones[0].password = password(0)
+		if err := closeAll(phones); err != nil {
+			t.Error(err)
+		}
+		for i := range phoneCount {
+			if n := len(s.cloud.Bindings(extension(i))); n > 0 {
+				t.Fatalf("%s: phone %d left %d bindings behind", transport, i, n)
+			}
+		}
 	}
 }
 

@@ -129,7 +129,9 @@ func (b *bench) register(ctx context.Context) error {
 				b.report.note("%s: %v", in, err)
 			}
 		}
-		closeAll(phones)
+		if err := closeAll(phones); err != nil {
+			b.report.note("%s: leaving: %v", in, err)
+		}
 	}
 	return nil
 }

@@ -65,10 +65,12 @@ func (b *bench) compareRegister(ctx context.Context, s *site, sum *spent) error 
 	if err != nil {
 		return err
 	}
-	defer closeAll(phones)
 	before := b.usageOf(s.target)
 	res := registerPaced(ctx, phones, compareRegisters, b.effort.comparing)
 	sum.add(b.usageOf(s.target)-before, res.Done, res.Failed)
+	if err := closeAll(phones); err != nil {
+		b.report.note("registrations at %s: leaving: %v", s.target.Name, err)
+	}
 	if res.FirstError != nil {
 		b.report.note("registrations at %s: %v", s.target.Name, res.FirstError)
 	}

@@ -97,7 +97,7 @@ func run(ctx context.Context, o options) (missed int, err error) {
 	if err := s.newCloud(); err != nil {
 		return 0, err
 	}
-	finish, err := aim(ctx, o, s, r)
+	finish, words, err := aim(ctx, o, s, r)
 	if err != nil {
 		return 0, err
 	}
@@ -117,6 +117,11 @@ func run(ctx context.Context, o options) (missed int, err error) {
 		fmt.Print(r.table())
 		return 0, err
 	}
+	if r.missed() > 0 {
+		if text := words(); text != "" {
+			r.note("the daemon's last words:\n%s", text)
+		}
+	}
 	fmt.Print(r.table())
 	if o.quick || o.against != "daemon" {
 		return r.missed(), nil
@@ -124,38 +129,39 @@ func run(ctx context.Context, o options) (missed int, err error) {
 	return r.missed(), r.write(o.out, now)
 }
 
-// aim makes the target: the daemon, or the lab's cloud itself.
-func aim(ctx context.Context, o options, s *site, r *report) (finish func() error, err error) {
+// aim makes the target: the daemon, or the lab's cloud itself. words tells the end of
+// the target's log.
+func aim(ctx context.Context, o options, s *site, r *report) (finish func() error, words func() string, err error) {
 	if o.against == "lab" {
 		s.security = voice.Required
 		s.target = target{UDP: s.cloud.Addr(ua.UDP), TLS: s.cloud.Addr(ua.TLS), Domain: cloudDomain, Name: "the lab's own cloud"}
 		r.Against = s.target.Name
-		return func() error { return nil }, nil
+		return func() error { return nil }, func() string { return "" }, nil
 	}
 	if o.against != "daemon" {
-		return nil, fmt.Errorf("-against %q: daemon or lab", o.against)
+		return nil, nil, fmt.Errorf("-against %q: daemon or lab", o.against)
 	}
 	dir, err := os.MkdirTemp("", "linekeeper-bench")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	remove := func() error { return os.RemoveAll(dir) }
 	if o.daemon == "" {
 		if o.daemon, err = build(ctx, dir); err != nil {
-			return nil, errors.Join(err, remove())
+			return nil, nil, errors.Join(err, remove())
 		}
 	}
 	d, err := startDaemon(ctx, o.daemon, dir, seat{core: o.daemonCPU, priority: o.priority}, s)
 	if err != nil {
-		return nil, errors.Join(err, remove())
+		return nil, nil, errors.Join(err, remove())
 	}
 	s.target = d.target
 	r.Against = d.target.Name
 	finish = func() error { return errors.Join(d.stop(), remove()) }
 	if err := idle(ctx, s, r); err != nil {
-		return nil, errors.Join(err, finish())
+		return nil, nil, errors.Join(err, finish())
 	}
-	return finish, nil
+	return finish, d.lastWords, nil
 }
 
 // idle waits for the lines and tells the memory of a daemon that nobody has called yet.

@@ -32,6 +32,7 @@ type registrant struct {
 	callID         string
 	cseq           int
 	repeats        int // retransmissions sent
+	expires        int // asked for; 0 takes the binding back
 }
 
 // Timers of RFC 3261 17.1.2.2.
@@ -42,7 +43,7 @@ const (
 )
 
 func newRegistrant(ctx context.Context, transport string, server netip.AddrPort, local netip.Addr, domain, user, password string) (*registrant, error) {
-	r := &registrant{user: user, password: password, domain: domain, transport: transport, server: server, callID: token()}
+	r := &registrant{user: user, password: password, domain: domain, transport: transport, server: server, callID: token(), expires: 3600}
 	d := net.Dialer{Timeout: timerF}
 	var err error
 	switch transport {
@@ -68,6 +69,12 @@ func token() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
 	return hex.EncodeToString(b[:])
+}
+
+// leave takes the binding back: calls that follow shall not ring phones that are gone.
+func (r *registrant) leave() error {
+	r.expires = 0
+	return errors.Join(r.register(), r.conn.Close())
 }
 
 // register does one whole registration: REGISTER, 401, REGISTER with digest, 200.
@@ -120,9 +127,9 @@ func (r *registrant) transact(authorization string) (int, string, error) {
 	local := r.conn.LocalAddr().String()
 	message := fmt.Sprintf("REGISTER %s SIP/2.0\r\nVia: SIP/2.0/%s %s;branch=%s;rport\r\nMax-Forwards: 70\r\n"+
 		"From: <sip:%s@%s>;tag=%s\r\nTo: <sip:%s@%s>\r\nCall-ID: %s\r\nCSeq: %d REGISTER\r\n"+
-		"Contact: <sip:%s@%s;transport=%s>\r\nExpires: 3600\r\nUser-Agent: Linekeeper Bench\r\n%sContent-Length: 0\r\n\r\n",
+		"Contact: <sip:%s@%s;transport=%s>\r\nExpires: %d\r\nUser-Agent: Linekeeper Bench\r\n%sContent-Length: 0\r\n\r\n",
 		r.uri(), strings.ToUpper(r.transport), local, branch, r.user, r.domain, r.callID[:8], r.user, r.domain, r.callID, r.cseq,
-		r.user, local, r.transport, authorization)
+		r.user, local, r.transport, r.expires, authorization)
 	end := time.Now().Add(timerF)
 	wait := timerE
 	for {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -144,16 +145,27 @@ func (s *site) registrants(ctx context.Context, transport string) ([]*registrant
 	for i := range phoneCount {
 		r, err := newRegistrant(ctx, transport, server, phoneAddr(i), s.target.Domain, extension(i), password(i))
 		if err != nil {
-			closeAll(rs)
-			return nil, err
+			return nil, errors.Join(err, closeAll(rs))
 		}
 		rs = append(rs, r)
 	}
 	return rs, nil
 }
 
-func closeAll(rs []*registrant) {
-	for _, r := range rs {
-		_ = r.conn.Close() // the load is over
+// closeAll lets phones leave, some at a time.
+func closeAll(rs []*registrant) error {
+	var (
+		wg   sync.WaitGroup
+		errs = make([]error, len(rs))
+		slot = make(chan struct{}, 10)
+	)
+	for i, r := range rs {
+		slot <- struct{}{}
+		wg.Go(func() {
+			errs[i] = r.leave()
+			<-slot
+		})
 	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
