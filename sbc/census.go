@@ -34,10 +34,12 @@ const (
 	// drainPace is how often Drain looks, drainSay how often it tells.
 	drainPace = 200 * time.Millisecond
 	drainSay  = 5 * time.Second
+	// lastWords is how long the BYEs of calls that have ended are waited for.
+	lastWords = 2 * time.Second
 )
 
-// Drain refuses new calls with 503 and waits until the last one has ended or
-// ctx does; every few seconds say is told how many remain.
+// Drain refuses new calls with 503 and waits until the last one has ended and
+// its peers know, or ctx ends; every few seconds say is told how many remain.
 func (s *Switch) Drain(ctx context.Context, say func(left int)) {
 	s.mu.Lock()
 	s.drain = true
@@ -47,7 +49,7 @@ func (s *Switch) Drain(ctx context.Context, say func(left int)) {
 	for i := 0; ; i++ {
 		left := len(s.Calls())
 		if left == 0 {
-			return
+			break
 		}
 		if i%int(drainSay/drainPace) == 0 {
 			say(left)
@@ -58,6 +60,20 @@ func (s *Switch) Drain(ctx context.Context, say func(left int)) {
 		case <-tick.C:
 		}
 	}
+	for i := 0; i < int(lastWords/drainPace) && s.owners() > 0; i++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// owners counts calls at work, those included that have ended and still say so.
+func (s *Switch) owners() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.calls)
 }
 
 // Check proves that the call engine answers: its table can be had before ctx
