@@ -20,7 +20,7 @@ func (b *Box) Status() api.Status {
 	s := api.Status{
 		Mode: v.Mode.String(), Cause: b.cause(v), Since: v.Since, Version: b.opts.Version, UptimeS: int64(time.Since(b.started) / time.Second),
 		Site:       api.SiteStatus{Name: site.Site.Name, Revision: b.sites.revision()},
-		Provider:   api.ProviderStatus{Profile: string(site.Provider.Profile), Reachable: v.Mode == mode.Online || v.Mode == mode.Degraded || v.Mode == mode.Recovering && v.Reachable > 0},
+		Provider:   api.ProviderStatus{Profile: string(site.Provider.Profile), Reachable: v.Mode == mode.Online || v.Mode == mode.Degraded || v.Cause == mode.Returning},
 		Lines:      api.Count{Total: len(lines)},
 		Extensions: api.Count{Total: len(exts)},
 		Calls:      api.CallCount{Active: len(b.sw.Calls())},

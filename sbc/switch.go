@@ -300,8 +300,8 @@ func (s *Switch) answer(tx *exchange.Server, req *sip.Request, code int) {
 	tx.Respond(resp)
 }
 
-// Allow lists the methods that the switchboard takes.
-const Allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, MESSAGE"
+// Allow lists the methods that the switchboard takes; MESSAGE goes within calls only.
+const Allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE"
 
 func (s *Switch) unavailable(tx *exchange.Server, req *sip.Request, after time.Duration) {
 	resp := sip.Respond(req, 503, "", s.random())

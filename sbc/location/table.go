@@ -18,8 +18,6 @@ var (
 	// ErrOutOfOrder says that a later registration of the same Call-ID was already
 	// taken (RFC 3261 10.3 step 7: 500).
 	ErrOutOfOrder = errors.New("a later registration of this contact was already taken")
-	// ErrTooMany says that the extension has MaxContacts live contacts (503 or 403).
-	ErrTooMany = errors.New("the extension has too many contacts")
 )
 
 const shards = 32
@@ -54,7 +52,9 @@ func (t *Table) shard(ext string) *shard {
 
 // Register adds b, or puts it in place of the contact it replaces, and returns
 // the extension's live contacts afterwards. Expired ones are dropped on the way.
-// Errors: ErrOutOfOrder, ErrTooMany.
+// A contact more than MaxContacts takes the place of the one that was silent
+// longest, first of all of one from the same host: the phone that lives wins over
+// what it left behind. Error: ErrOutOfOrder.
 func (t *Table) Register(now time.Time, b Binding) ([]Binding, error) {
 	s := t.shard(b.Extension)
 	s.mu.Lock()
@@ -80,12 +80,24 @@ func (t *Table) Register(now time.Time, b Binding) ([]Binding, error) {
 		}
 	}
 	if len(next) >= MaxContacts {
-		return live(old, now), ErrTooMany
+		next = displace(next, b.Flow.Remote.Addr())
 	}
 	next = append(next, b)
 	byPreference(next)
 	t.putLocked(s, b.Extension, old, next)
 	return slices.Clone(next), nil
+}
+
+// displace takes out one contact to make room for a new one from addr.
+func displace(all []Binding, addr netip.Addr) []Binding {
+	worst := 0
+	for i := range all {
+		mine, theirs := all[i].Flow.Remote.Addr() == addr, all[worst].Flow.Remote.Addr() == addr
+		if mine != theirs && mine || mine == theirs && all[i].Expires.Before(all[worst].Expires) {
+			worst = i
+		}
+	}
+	return slices.Delete(all, worst, worst+1)
 }
 
 // Remove takes out the contact that b names (by instance or URI), as a Contact

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -126,10 +127,22 @@ func TestContactsOfOneExtensionAreBounded(t *testing.T) {
 	for i := range location.MaxContacts {
 		must(t, table, binding("22", fmt.Sprintf("10.0.0.%d", i+1), 1))
 	}
-	if _, err := table.Register(noon, binding("22", "10.0.1.1", 1)); !errors.Is(err, location.ErrTooMany) {
-		t.Errorf("got %v", err)
-	}
 	must(t, table, binding("22", "10.0.0.3", 2)) // a refresh always fits
+	old := binding("22", "10.0.0.5", 2)
+	old.Expires = noon.Add(time.Second)
+	must(t, table, old)
+	must(t, table, binding("22", "10.0.1.1", 1)) // displaces who was silent longest
+	if got := table.Lookup(noon, "22"); len(got) != location.MaxContacts || slices.ContainsFunc(got, func(b location.Binding) bool { return b.URI == old.URI }) {
+		t.Errorf("%d contacts: %+v", len(got), got)
+	}
+	reborn := binding("22", "10.0.0.7", 1) // the same host from another port, under another name
+	reborn.URI, reborn.CallID = "sip:22@10.0.0.7:49152", "reborn"
+	reborn.Flow.Remote = netip.AddrPortFrom(reborn.Flow.Remote.Addr(), 49152)
+	must(t, table, reborn)
+	got := table.Lookup(noon, "22")
+	if n := len(slices.DeleteFunc(got, func(b location.Binding) bool { return b.Flow.Remote.Addr() != reborn.Flow.Remote.Addr() })); n != 1 {
+		t.Errorf("the phone that lives and what it left behind: %d contacts", n)
+	}
 }
 
 func TestContactsCanBeRemovedOneByOneAndAllAtOnce(t *testing.T) {
