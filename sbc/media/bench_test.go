@@ -16,22 +16,20 @@ func addPort(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr
 
 // bare is a worker driven by hand: one goroutine sends, relays and receives.
 type bare struct {
-	w        *worker
-	a, b     *Stream
-	out, in  int // sockets of the two peers
-	enc      *protection
-	packet   []byte
-	buf      [packetRoom]byte
-	seq      uint16
-	from     sockaddr
-	boxRTP   sockaddr
-	suite    sdp.Suite
-	received int
+	w       *worker
+	a, b    *Stream
+	out, in int // sockets of the two peers
+	packet  []byte
+	buf     [packetRoom]byte
+	seq     uint16
+	from    sockaddr
+	boxRTP  sockaddr
+	suite   sdp.Suite
 }
 
-func newBare(t testing.TB, suite sdp.Suite) *bare {
+func newBare(t testing.TB, suite sdp.Suite, plain bool) *bare {
 	t.Helper()
-	e, err := New(Config{Rest: -1})
+	e, err := New(Config{Rest: -1, Plain: plain})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +60,12 @@ func newBare(t testing.TB, suite sdp.Suite) *bare {
 	r.w.commands()
 	r.boxRTP = sockaddrOf(r.a.Local())
 	r.packet = make([]byte, rtp.HeaderLen+160)
-	t.Cleanup(r.w.shut)
+	t.Cleanup(func() {
+		r.w.shut()
+		if e.steer != nil {
+			e.steer.close()
+		}
+	})
 	return r
 }
 
@@ -101,16 +104,18 @@ func (r *bare) relay() {
 
 func TestRelayedPacketAllocatesNothing(t *testing.T) {
 	for _, suite := range []sdp.Suite{"", sdp.AES128SHA80, sdp.AES256SHA80, sdp.AES128GCM, sdp.AES256GCM} {
-		r := newBare(t, suite)
-		if !r.one() {
-			t.Fatalf("%s: nothing relayed", suite)
-		}
-		if n := testing.AllocsPerRun(2000, func() {
+		for _, plain := range []bool{false, true} {
+			r := newBare(t, suite, plain)
 			if !r.one() {
-				t.Fatalf("%s: lost", suite)
+				t.Fatalf("%s, plain %v: nothing relayed", suite, plain)
 			}
-		}); n != 0 {
-			t.Errorf("%s: %v allocations per packet", suite, n)
+			if n := testing.AllocsPerRun(2000, func() {
+				if !r.one() {
+					t.Fatalf("%s, plain %v: lost", suite, plain)
+				}
+			}); n != 0 {
+				t.Errorf("%s, plain %v: %v allocations per packet", suite, plain, n)
+			}
 		}
 	}
 }
@@ -123,7 +128,7 @@ func BenchmarkRelay(b *testing.B) {
 			name = "RTP"
 		}
 		b.Run(name, func(b *testing.B) {
-			r := newBare(b, suite)
+			r := newBare(b, suite, false)
 			b.ReportAllocs()
 			for b.Loop() {
 				if !r.one() {

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"time"
 
 	"linekeeper/sbc/rtp"
@@ -46,7 +47,7 @@ func (w *worker) unprotectRTCP(s *Stream, b []byte) ([]byte, bool) {
 	l := &s.live
 	n := copy(w.copied[:], b)
 	out, err := l.in.unprotectRTCP(b)
-	if err == errAuth && l.old != nil && w.now <= l.oldTill {
+	if errors.Is(err, errAuth) && l.old != nil && w.now <= l.oldTill {
 		out, err = l.old.unprotectRTCP(w.copied[:n])
 	}
 	s.refused(err)

@@ -29,7 +29,8 @@ type Config struct {
 	Workers int
 	// DSCP marks what we send, 0 to 63; 46 is EF.
 	DSCP uint8
-	// Tick is how long a busy worker sleeps between two passes; 0: 1 ms.
+	// Tick is how long a busy worker sleeps between two passes, half of it above
+	// some 150 calls; 0: 2 ms.
 	Tick time.Duration
 	// Rest is how long a closed port stays unused; 0: 5 s, negative: none.
 	Rest time.Duration
@@ -64,7 +65,7 @@ func New(conf Config) (*Engine, error) {
 		conf.Workers = 1
 	}
 	if conf.Tick <= 0 {
-		conf.Tick = time.Millisecond
+		conf.Tick = 2 * time.Millisecond
 	}
 	if conf.Rest == 0 {
 		conf.Rest = 5 * time.Second

@@ -2,7 +2,6 @@ package media
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -274,5 +273,3 @@ func TestEverySuiteRelaysBothWays(t *testing.T) {
 		}
 	}
 }
-
-func seqOf(b []byte) uint16 { return binary.BigEndian.Uint16(b[2:]) }

@@ -45,13 +45,11 @@ func (e *Engine) Describe() Path { return e.path }
 // errPlain is the reason of an engine that was told to keep to plain sockets.
 var errPlain = errors.New("plain sockets were asked for")
 
-// choosePath takes the fast ways that can be had.
-//
-// What it is worth, on a guest of 2 cores where an empty system call takes
-// 1 µs, is in the package comment.
+// choosePath takes the fast ways that can be had; the package comment says what
+// they are worth.
 func (e *Engine) choosePath() {
 	e.path = Path{Workers: len(e.workers), Tick: e.conf.Tick, Batched: true}
-	var why error
+	var why error // of the last worker: all fail for the same reason
 	for _, w := range e.workers {
 		out, err := newOutbox(e.conf.DSCP, e.conf.Plain)
 		w.out = out

@@ -56,9 +56,10 @@ func TestEveryPathRelays(t *testing.T) {
 		}
 		a.say(big)
 		b.expect(big)
-		if s, o := la.Stats(), lb.Stats(); s.Relayed != 301 || o.Relayed != 300 || len(s.Dropped)+len(o.Dropped) != 0 || o.Out.Packets != 301 {
-			t.Errorf("plain %v: %+v, %+v", plain, s, o)
-		}
+		eventually(t, fmt.Sprintf("plain %v: all counted", plain), func() bool {
+			s, o := la.Stats(), lb.Stats()
+			return s.Relayed == 301 && o.Relayed == 300 && len(s.Dropped)+len(o.Dropped) == 0 && o.Out.Packets == 301
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"time"
 
 	"linekeeper/sbc/rtp"
@@ -43,6 +44,7 @@ func (w *worker) arrivedRTP(s *Stream, b []byte) {
 	case rtp.Suspect:
 		s.drop(Disorder)
 		return
+	case rtp.Good, rtp.Fresh:
 	}
 	w.forward(s, b, h, verdict == rtp.Fresh)
 }
@@ -61,7 +63,7 @@ func (w *worker) unprotect(s *Stream, b []byte, header int) ([]byte, bool) {
 	}
 	n := copy(w.copied[:], b) // an AEAD wipes what it could not open
 	out, err := l.in.unprotectRTP(b, header)
-	if err == errAuth {
+	if errors.Is(err, errAuth) {
 		out, err = l.old.unprotectRTP(w.copied[:n], header)
 	}
 	s.refused(err)

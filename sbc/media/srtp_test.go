@@ -3,6 +3,7 @@ package media
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"testing"
 
 	"github.com/pion/rtcp"
@@ -112,7 +113,7 @@ func TestControlPacketsMatchPionInEverySuite(t *testing.T) {
 			if got, err = theirs.unprotectRTCP(sealed); err != nil || !bytes.Equal(got, clear) {
 				t.Fatalf("%s: ours reads pion's: %v", s, err)
 			}
-			if _, err = theirs.unprotectRTCP(again); err != errReplay {
+			if _, err = theirs.unprotectRTCP(again); !errors.Is(err, errReplay) {
 				t.Fatalf("%s: replayed: %v", s, err)
 			}
 		}
@@ -127,7 +128,7 @@ func TestForgedSourcesMakeNoState(t *testing.T) {
 	b := make([]byte, 64)
 	for i := range 1000 {
 		rtp.Header{SSRC: uint32(i)}.Put(b)
-		if _, err := p.unprotectRTP(b, rtp.HeaderLen); err != errAuth {
+		if _, err := p.unprotectRTP(b, rtp.HeaderLen); !errors.Is(err, errAuth) {
 			t.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -84,11 +85,11 @@ func (s *Stream) drop(why Reason) {
 
 // refused counts what unprotect refused; nil is fine.
 func (s *Stream) refused(err error) {
-	switch err {
-	case nil:
-	case errReplay:
+	switch {
+	case err == nil:
+	case errors.Is(err, errReplay):
 		s.drop(Replayed)
-	case errAuth:
+	case errors.Is(err, errAuth):
 		s.drop(Unauthentic)
 	default:
 		s.drop(Malformed)
