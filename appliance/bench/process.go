@@ -61,13 +61,21 @@ func start(s seat, dir, name, program string, args ...string) (*process, error) 
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
+// A report keeps this much of a log: what is said again and again tells nothing new.
+const lastLines, lastColumns = 10, 200
+
 // lastWords is the end of the log.
 func (p *process) lastWords() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
 		return err.Error()
 	}
-	return strings.TrimSpace(string(text[max(0, len(text)-4000):]))
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	lines = lines[max(0, len(lines)-lastLines):]
+	for i, line := range lines {
+		lines[i] = line[:min(len(line), lastColumns)]
+	}
+	return strings.Join(lines, "\n")
 }
 
 // stop asks the process to end, asks again, and ends it and its children by force.
