@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"linekeeper/appliance/config"
-	"linekeeper/appliance/store"
 	"linekeeper/sbc"
 	"linekeeper/sbc/resolve"
 	"linekeeper/sbc/sip"
@@ -25,10 +24,6 @@ func (b *Box) buildWire(site *config.Site) error {
 	var err error
 	if b.lanCert, err = cert.Open(filepath.Join(b.opts.Settings.DataDir, "ca")); err != nil {
 		return fmt.Errorf("certificate for the lan: %w", err)
-	}
-	// The certificate alone, to be handed to phones: ca.pem beside it holds the key too.
-	if err := store.WriteFile(filepath.Join(b.opts.Settings.DataDir, "ca", "ca.crt"), b.Authority(), 0o644); err != nil {
-		return fmt.Errorf("certificate for the phones: %w", err)
 	}
 	trunk, err := trunkZoneOf(site)
 	if err != nil {

@@ -120,8 +120,8 @@ var acts = map[string]bool{
 	"network.lan.vlans[].role":      false,
 	"network.lan.vlans[].dhcp.from": false,
 	"network.lan.vlans[].dhcp.to":   false,
-	"network.qos.media":             false,
-	"network.qos.signalling":        false,
+	"network.qos.media":             true,
+	"network.qos.signalling":        true,
 	"network.firewall.allow":        false,
 
 	"management.controller": false,

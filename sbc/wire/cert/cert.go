@@ -49,7 +49,8 @@ func Open(dir string) (*Site, error) {
 	return s, s.Renew(time.Now())
 }
 
-// Authority is the certificate that phones must trust, in PEM.
+// Authority is the certificate that phones must trust, in PEM; it also lies in
+// ca.crt. Keys lie apart from certificates, in files for the daemon alone.
 func (s *Site) Authority() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.ca.Raw})
 }
@@ -146,31 +147,48 @@ func (s *Site) make(name string, tmpl, parent *x509.Certificate, signer *ecdsa.P
 	if err != nil {
 		return nil, nil, err
 	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
-	tmp := filepath.Join(s.dir, name+".new")
-	if err := os.WriteFile(tmp, text, 0o600); err != nil {
+	// The key first: a certificate without its key would be worth nothing.
+	if err := s.write(name+".key", "EC PRIVATE KEY", raw, 0o600); err != nil {
 		return nil, nil, err
 	}
-	if err := os.Rename(tmp, filepath.Join(s.dir, name+".pem")); err != nil {
+	if err := s.write(name+".crt", "CERTIFICATE", der, 0o644); err != nil {
 		return nil, nil, err
 	}
 	cert, err := x509.ParseCertificate(der)
 	return cert, key, err
 }
 
+// write replaces a file at once.
+func (s *Site) write(name, kind string, der []byte, mode fs.FileMode) error {
+	tmp := filepath.Join(s.dir, name+".new")
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp, filepath.Join(s.dir, name))
+}
+
 func (s *Site) read(name string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
-	path := filepath.Join(s.dir, name+".pem")
-	text, err := os.ReadFile(path)
+	path := filepath.Join(s.dir, name)
+	text, err := os.ReadFile(path + ".crt")
 	if err != nil {
 		return nil, nil, err
 	}
-	pair, err := tls.X509KeyPair(text, text)
+	secret, err := os.ReadFile(path + ".key")
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w; remove the file to have a new one made", path, err)
+		return nil, nil, err
+	}
+	pair, err := tls.X509KeyPair(text, secret)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s.crt and .key: %w; remove both to have new ones made", path, err)
 	}
 	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, nil, fmt.Errorf("%s: the key is not ecdsa", path)
+		return nil, nil, fmt.Errorf("%s.key: the key is not ecdsa", path)
 	}
 	cert, err := x509.ParseCertificate(pair.Certificate[0])
 	return cert, key, err

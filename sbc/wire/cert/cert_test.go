@@ -32,7 +32,7 @@ func TestAPhoneThatTrustsTheAuthorityTrustsTheBoxAfterRestartAndRenewal(t *testi
 	if !again.Expires().After(s.Expires()) {
 		t.Error("a certificate about to expire was not renewed")
 	}
-	info, err := os.Stat(filepath.Join(dir, "server.pem"))
+	info, err := os.Stat(filepath.Join(dir, "server.key"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("key file: %v %v", info.Mode(), err)
 	}
@@ -43,7 +43,7 @@ func TestADamagedKeyFileIsSaidByName(t *testing.T) {
 	if _, err := Open(dir); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "ca.pem")
+	path := filepath.Join(dir, "ca.crt")
 	if err := os.WriteFile(path, []byte("broken"), 0o600); err != nil {
 		t.Fatal(err)
 	}
