@@ -222,7 +222,7 @@ func (p *phone) quiet() {
 // eventually polls, since the worker runs on its own.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(3 * time.Second); !ok(); {
+	for end := time.Now().Add(15 * time.Second); !ok(); {
 		if time.Now().After(end) {
 			t.Fatal("never: " + what)
 		}
