@@ -122,6 +122,8 @@ func (b *Box) Calls() []api.Call {
 		if v.Media != nil {
 			c.Media.Relayed = v.Media.A.Relayed + v.Media.B.Relayed
 			c.Media.Lost = v.Media.A.In.Lost + v.Media.B.In.Lost
+			c.Media.Codec, c.Media.SRTP = v.Codec, encrypted(v)
+			c.Media.MOS = worse(heardWell(v.Media.A), heardWell(v.Media.B))
 		}
 		out = append(out, c)
 	}
@@ -166,4 +168,25 @@ func (b *Box) Figures() metrics.Figures {
 			metrics.Packets{Leg: leg, Result: "dropped", Count: t.Dropped}, metrics.Packets{Leg: leg, Result: "lost", Count: t.Lost})
 	}
 	return f
+}
+
+// encrypted names the legs of a call that are encrypted.
+func encrypted(v sbc.CallView) string {
+	switch {
+	case v.LANSecure && v.CloudSecure:
+		return "both"
+	case v.LANSecure:
+		return "lan"
+	case v.CloudSecure:
+		return "cloud"
+	}
+	return "none"
+}
+
+// worse is the lower of two qualities; 0 is one not known yet.
+func worse(a, b float64) float64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }

@@ -43,6 +43,7 @@ func TestThreeContactsRingAndTheFirstToAnswerWins(t *testing.T) {
 			bs[i].answers(rung[i], 487)
 			bs[i].gets(sip.ACK)
 		}
+		synctest.Wait() // until the owner has published what it did
 		if calls := w.s.Calls(); len(calls) != 1 || calls[0].State != call.Talking || calls[0].Callee != "23" || w.s.CallsUp()[call.Internal] != 1 {
 			t.Errorf("calls: %+v", calls)
 		}

@@ -15,10 +15,24 @@ func (s *Switch) Calls() []CallView {
 	out := make([]CallView, 0, len(s.calls))
 	for _, o := range s.calls {
 		if v := o.view.Load(); v.End == nil {
-			out = append(out, *v)
+			out = append(out, o.live(*v))
 		}
 	}
 	return out
+}
+
+// live adds to a call's view what its media says at this moment.
+func (o *owner) live(v CallView) CallView {
+	list := o.ports.Load()
+	if list == nil || len(*list) != 2 {
+		return v
+	}
+	a, b := (*list)[0], (*list)[1]
+	v.Media = &CallReport{A: a.stream.Stats(), B: b.stream.Stats()}
+	v.Codec = b.codec
+	v.LANSecure = a.secure && lanZone(a.side) || b.secure && lanZone(b.side)
+	v.CloudSecure = a.secure && !lanZone(a.side) || b.secure && !lanZone(b.side)
+	return v
 }
 
 // CallsUp counts calls by their way, for the metrics.

@@ -3,6 +3,7 @@ package sbc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -120,8 +121,11 @@ func (o *owner) broken(err error, left map[call.TxID]asked) {
 // network might have; the transaction's timers repeat what matters.
 func (o *owner) post(in call.Input) error {
 	err := o.loop.Post(in)
-	if err != nil {
-		o.log.Warn("call takes no input", "input", in, "err", err)
+	switch {
+	case errors.Is(err, loop.ErrEnded): // a repetition of what was settled
+		o.log.Debug("call has ended", "input", fmt.Sprintf("%T", in))
+	case err != nil: // never the input itself: it may carry media keys
+		o.log.Warn("call takes no input", "input", fmt.Sprintf("%T", in), "err", err)
 	}
 	return err
 }

@@ -20,6 +20,8 @@ type port struct {
 	side   string
 	stream Stream
 	sends  bool // the peer is expected to send
+	secure bool // SRTP
+	codec  string
 }
 
 // open binds a leg's media ports.
@@ -53,7 +55,10 @@ func (o *owner) media(e call.Media) {
 	if err := p.stream.Set(e.Flow); err != nil {
 		o.log.Error("media not set", "leg", e.Leg, "err", err)
 	}
-	p.sends = e.Flow.Recv
+	p.sends, p.secure = e.Flow.Recv, e.Flow.Out != nil
+	if len(e.Flow.Formats) > 0 {
+		p.codec = e.Flow.Formats[0].Name
+	}
 	o.watchPorts()
 }
 

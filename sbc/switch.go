@@ -90,6 +90,10 @@ type CallView struct {
 	call.View
 	Ended time.Time
 	Media *CallReport
+	// Codec is the one that the callee's leg prefers; LANSecure and CloudSecure
+	// say which side's media is encrypted. Known while the call runs.
+	Codec                  string
+	LANSecure, CloudSecure bool
 }
 
 // Switch is the switchboard.

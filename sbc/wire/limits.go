@@ -47,8 +47,8 @@ func Defaults() Limits {
 		Idle:           time.Hour,
 		Dial:           5 * time.Second,
 		Write:          10 * time.Second,
-		Queue:          512,
-		QueueOctets:    1 << 20,
+		Queue:          4096,
+		QueueOctets:    4 << 20,
 		Pong:           10 * time.Second, // RFC 5626 4.4.1
 		Unacked:        20 * time.Second,
 		Dead:           4 * time.Second,
