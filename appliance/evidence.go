@@ -77,6 +77,7 @@ func (r received) Receive(m sip.Message, flow sip.Flow) {
 func (r received) Lost(flow sip.Flow, err error) {
 	r.b.exchange.Lost(flow, err)
 	if flow.Zone == sbc.LAN {
+		r.b.bindings.Lost(flow)
 		return
 	}
 	if t := r.b.sw.TargetAt(flow); t >= 0 {

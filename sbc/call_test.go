@@ -85,7 +85,7 @@ func TestPhoneThatIsGoneCostsItsCallerNoHang(t *testing.T) {
 		b.registers()
 		b.gone = true
 		invite := a.dials("23")
-		a.acks(invite, a.hears(408))
+		a.acks(invite, a.hears(480))
 		w.idle()
 	})
 }

@@ -125,6 +125,14 @@ func TestWithheldNumberStaysInsideButNotOnEmergencies(t *testing.T) {
 			}
 			cloud.answers(out, 603)
 			cloud.gets(sip.ACK)
+			if !hidden { // an emergency goes on to the other line, as open as before
+				out = cloud.gets(sip.INVITE)
+				if sip.HasToken(out, "Privacy", "id") || out.From().Address.User == "acc22" {
+					t.Errorf("%s goes on as %s", dial, out.From().Value())
+				}
+				cloud.answers(out, 603)
+				cloud.gets(sip.ACK)
+			}
 			a.acks(invite, a.hears(603))
 		}
 		w.idle()

@@ -49,5 +49,5 @@ func (s *Switch) Emergency(inv call.Invite, d number.Dialled) call.Plan {
 		return unavailable(errNoTrunk)
 	}
 	steps[len(steps)-1].Silent = 0
-	return call.Plan{Way: call.Cloud, Steps: steps}
+	return call.Plan{Way: call.Cloud, Steps: steps, Insist: true}
 }

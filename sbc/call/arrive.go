@@ -71,6 +71,11 @@ func (m *Machine) planned(p Plan) {
 		return
 	}
 	if p.Reject != nil {
+		// Asked again after a refusal, no other way is no better reason than that refusal.
+		if m.best.code != 0 && !m.best.silent {
+			m.finish(End{m.best.blame, m.best.code, m.best.reason()})
+			return
+		}
 		m.rejected(p.Reject)
 		return
 	}

@@ -236,7 +236,11 @@ func (m *Machine) failed(in Failed) {
 		was := l.stage
 		l.stage = gone
 		if was != leaving && m.end == nil {
-			m.lost(l, failure{code: 408, phrase: "Request Timeout", text: l.target.Name + ": " + in.Err.Error(), blame: blameOf(l), silent: !l.heard})
+			f := failure{code: 480, phrase: "Temporarily Unavailable", text: l.target.Name + ": " + in.Err.Error(), blame: blameOf(l), silent: !l.heard}
+			if l.target.Line != "" {
+				f.code, f.phrase = 408, "Request Timeout"
+			}
+			m.lost(l, f)
 		}
 	case forBye:
 		l.stage = gone

@@ -113,7 +113,7 @@ func (m *Machine) lost(l *leg, f failure) {
 	if f.better(m.best) {
 		m.best = f
 	}
-	if f.code >= 600 { // RFC 3261 16.7 step 5: nobody else shall ring
+	if f.code >= 600 && !m.plan.Insist { // RFC 3261 16.7 step 5: nobody else shall ring
 		m.finish(End{f.blame, f.code, f.reason()})
 		return
 	}

@@ -57,6 +57,9 @@ type Plan struct {
 	Way Way
 	// Steps are tried in order until one is answered.
 	Steps []Step
+	// Insist lets every step be tried whatever the ones before were answered: one
+	// line's 603 must not end an emergency call.
+	Insist bool
 	// Reject, when set, refuses the call at once.
 	Reject *sip.Reject
 }

@@ -119,6 +119,8 @@ func (r *rig) act(f []string) {
 			r.again = &Plan{}
 		}
 		r.again.Steps = append(r.again.Steps, r.parseStep(f[1:]))
+	case f[0] == "insist":
+		r.plan.Insist = true
 	case f[0] == "srtp":
 		r.srtp = sdp.Preferred
 	case f[0] == "wait":

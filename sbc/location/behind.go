@@ -86,7 +86,7 @@ func (t *Table) Load(now time.Time) error {
 		byPreference(left)
 		left = left[:min(len(left), MaxContacts)]
 		for i := range left {
-			left[i].Flow.Conn = 0 // no connection outlives a restart
+			left[i].detach() // no connection outlives a restart
 		}
 		t.adopt(ext, left)
 	}

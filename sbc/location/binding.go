@@ -2,7 +2,9 @@ package location
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"linekeeper/sbc/sip"
@@ -57,6 +59,34 @@ func (b *Binding) named(c *Binding) bool {
 		return b.Instance == c.Instance && b.RegID == c.RegID
 	}
 	return b.URI == c.URI
+}
+
+// detach points a contact whose connection is gone to where the phone says that
+// it listens, if that is the host that it registered from; behind a NAT only the
+// phone itself can come back. It says whether anything changed.
+func (b *Binding) detach() bool {
+	if !b.Flow.Transport.Reliable() {
+		return false
+	}
+	was := b.Flow
+	b.Flow.Conn = 0
+	u, err := sip.ParseURI(b.URI)
+	if err != nil {
+		return b.Flow != was
+	}
+	host, err := netip.ParseAddr(strings.Trim(u.Host, "[]"))
+	if err != nil || host.Unmap() != b.Flow.Remote.Addr().Unmap() {
+		return b.Flow != was
+	}
+	port := uint16(u.Port)
+	if port == 0 {
+		port = 5060
+		if b.Flow.Transport == sip.TLS {
+			port = 5061
+		}
+	}
+	b.Flow.Remote = netip.AddrPortFrom(b.Flow.Remote.Addr(), port)
+	return b.Flow != was
 }
 
 // place is the flow without what changes when a phone reconnects.

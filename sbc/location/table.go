@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"linekeeper/sbc/sip"
 )
 
 // MaxContacts bounds the contacts of one extension.
@@ -144,6 +146,29 @@ func (t *Table) drop(now time.Time, ext string, b *Binding, same func(*Binding, 
 		t.putLocked(s, ext, old, next)
 	}
 	return slices.Clone(next), nil
+}
+
+// Lost tells that a stream connection is gone. Its contacts stay: they are
+// looked for where the phone says that it listens (RFC 3261 18.1.1).
+func (t *Table) Lost(flow sip.Flow) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		for ext, all := range s.exts {
+			at := slices.IndexFunc(all, func(b Binding) bool { return b.Flow.Conn == flow.Conn && b.Flow.Remote == flow.Remote })
+			if at < 0 || flow.Conn == 0 {
+				continue
+			}
+			next := slices.Clone(all)
+			for j := range next {
+				if next[j].Flow.Conn == flow.Conn && next[j].Flow.Remote == flow.Remote {
+					next[j].detach()
+				}
+			}
+			t.putLocked(s, ext, all, next)
+		}
+		s.mu.Unlock()
+	}
 }
 
 // Lookup gives the live contacts of an extension, preferred first; nil if none.
