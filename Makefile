@@ -80,7 +80,7 @@ fuzz: ## every fuzz target, FUZZTIME each (60s)
 	@.ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## registrations, calls, relayed packets: how many, at what cost
+bench: setup ## registrations, calls, relayed packets: how many, at what cost
 	go run ./appliance/bench
 
 .PHONY: golden

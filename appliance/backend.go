@@ -25,6 +25,7 @@ func (b *Box) Status() api.Status {
 		Extensions: api.Count{Total: len(exts)},
 		Calls:      api.CallCount{Active: len(b.sw.Calls())},
 		Alarms:     b.health.Alarms(),
+		Relay:      b.media.Describe().String(),
 	}
 	for _, l := range lines {
 		if l.State == line.Bound {

@@ -18,6 +18,7 @@ type Status struct {
 	Lines      Count            `json:"lines" doc:"cloud accounts"`
 	Extensions Count            `json:"extensions" doc:"phones' numbers"`
 	Calls      CallCount        `json:"calls" doc:"calls in progress"`
+	Relay      string           `json:"relay" doc:"which way speech takes through the kernel" example:"in: steered into one socket, out: in batches, 1 worker(s), tick 2ms"`
 	Readiness  health.Readiness `json:"readiness" doc:"what would happen if the line dropped now"`
 	Alarms     []health.Alarm   `json:"alarms" doc:"what a person should look at, the worst first"`
 }
