@@ -113,6 +113,9 @@ func (b *Box) Lines() []api.Line {
 	return out
 }
 
+// RetryLines lets rejected accounts try again, on an administrator's word.
+func (b *Box) RetryLines() { b.sw.RetryLines() }
+
 // Calls lists the calls in progress, the oldest first.
 func (b *Box) Calls() []api.Call {
 	views := b.sw.Calls()

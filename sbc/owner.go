@@ -68,7 +68,11 @@ func (o *owner) Step(now time.Time, in call.Input) []call.Effect {
 		a.Plan = o.s.brain().Route(o.inv)
 		in = a
 	}
-	return o.m.Step(now, in)
+	out := o.m.Step(now, in)
+	if _, ok := in.(call.Arrived); ok {
+		o.publish() // seen from the first moment, before anybody has given a sign
+	}
+	return out
 }
 
 // run lives until the call is over. A panic costs this call and no other.

@@ -26,7 +26,11 @@ type Statuser interface{ Status() Status }
 type Directory interface{ Extensions() []Extension }
 
 // Lines knows the cloud accounts.
-type Lines interface{ Lines() []Line }
+type Lines interface {
+	Lines() []Line
+	// RetryLines lets accounts that rest after refused credentials try again.
+	RetryLines()
+}
 
 // Calls knows the calls in progress.
 type Calls interface{ Calls() []Call }

@@ -28,3 +28,10 @@ func TestCallRecordsComeAsJSONAndAsCSVThatASpreadsheetMayOpen(t *testing.T) {
 		t.Errorf("an unknown format: %d", resp.StatusCode)
 	}
 }
+
+func TestAnAdministratorMayLetRejectedLinesTryAgain(t *testing.T) {
+	s := serve(t, socketPath(t))
+	if resp, body := s.ask(t, "POST", "/api/v1/lines/retry", ""); resp.StatusCode != 204 || s.Retried != 1 {
+		t.Errorf("%d %s, told %d times", resp.StatusCode, body, s.Retried)
+	}
+}

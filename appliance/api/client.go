@@ -60,6 +60,11 @@ func (c *Client) Lines(ctx context.Context) (l []Line, err error) {
 	return l, c.get(ctx, "/lines", &l)
 }
 
+// RetryLines lets accounts that rest after refused credentials try again.
+func (c *Client) RetryLines(ctx context.Context) error {
+	return c.ask(ctx, http.MethodPost, "/lines/retry", nil, nil)
+}
+
 // Calls returns the calls in progress.
 func (c *Client) Calls(ctx context.Context) (l []Call, err error) {
 	return l, c.get(ctx, "/calls", &l)
@@ -163,6 +168,9 @@ func (c *Client) ask(ctx context.Context, method, path string, body []byte, into
 		return err
 	}
 	defer resp.Body.Close()
+	if into == nil {
+		return nil
+	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into); err != nil {
 		return fmt.Errorf("read the daemon's answer: %w", err)
 	}

@@ -68,6 +68,12 @@ func (r *routes) snapshots(h huma.API) {
 		func(context.Context, *struct{}) (*listOutput[Line], error) {
 			return &listOutput[Line]{list(r.backend.Lines.Lines())}, nil
 		})
+	retry := operation("retry-lines", http.MethodPost, "/lines/retry", "Let accounts that rest after refused credentials try again")
+	retry.DefaultStatus = http.StatusNoContent
+	huma.Register(h, retry, func(context.Context, *struct{}) (*struct{}, error) {
+		r.backend.Lines.RetryLines()
+		return nil, nil
+	})
 	huma.Register(h, operation("calls", http.MethodGet, "/calls", "Calls in progress"),
 		func(context.Context, *struct{}) (*listOutput[Call], error) {
 			return &listOutput[Call]{list(r.backend.Calls.Calls())}, nil

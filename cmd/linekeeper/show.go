@@ -110,14 +110,24 @@ func absent(now, seen time.Time) string {
 	return "gone, seen " + ago(now, seen) + " ago"
 }
 
-type linesCmd struct{ jsonFlag }
+type linesCmd struct {
+	jsonFlag
+	Retry bool `help:"First let accounts try again that rest because their password was refused three times."`
+}
 
 // Help implements kong's help with an example.
-func (linesCmd) Help() string { return "Example:\n  linekeeper lines" }
+func (linesCmd) Help() string {
+	return "Example:\n  linekeeper lines\n  linekeeper lines --retry   after the provider has put an account right"
+}
 
 // Run prints the cloud accounts; the cause of a line that is not registered
 // stands on a line of its own, since it is what the reader came for.
 func (c linesCmd) Run(s *session) error {
+	if c.Retry {
+		if err := s.client.RetryLines(s.ctx); err != nil {
+			return err
+		}
+	}
 	all, err := s.client.Lines(s.ctx)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ func (m *Machine) arrived(in Arrived) {
 		return
 	}
 	m.born, m.since = m.now, m.now
+	m.plan.Way = in.Plan.Way // a call that is refused counts as what it would have been
 	a := &leg{id: 0, stage: early, flow: in.Flow, side: in.Side, invite: in.Req, tx: in.Tx}
 	m.legs = append(m.legs, a)
 	dlg, err := dialog.Answering(in.Req, Tag(m.cfg.Invite.Token, 0), in.Contact)

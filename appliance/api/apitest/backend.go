@@ -30,6 +30,7 @@ type Appliance struct {
 	Book       []records.Record
 	Broken     error // given by the site store to every request
 	ConfirmAll bool  // every change waits for its confirmation
+	Retried    int   // how often the lines were told to try again
 
 	mu   sync.Mutex
 	docs []api.Document
@@ -85,6 +86,13 @@ func Weber() *Appliance {
 // Backend returns the appliance as the API sees it.
 func (a *Appliance) Backend() api.Backend {
 	return api.Backend{Status: a, Phones: a, Lines: a, Calls: a, Events: a.Hub, Site: a, Records: a}
+}
+
+// RetryLines implements api.Lines.
+func (a *Appliance) RetryLines() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.Retried++
 }
 
 // Each implements api.Records.
