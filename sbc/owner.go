@@ -69,8 +69,8 @@ func (o *owner) Step(now time.Time, in call.Input) []call.Effect {
 		in = a
 	}
 	out := o.m.Step(now, in)
-	if _, ok := in.(call.Arrived); ok {
-		o.publish() // seen from the first moment, before anybody has given a sign
+	if !o.m.Standing(o.view.Load().Legs) {
+		o.publish() // seen from the first moment, and at each step of a leg
 	}
 	return out
 }

@@ -14,12 +14,14 @@ type View struct {
 	End          *End
 	A, B         LegID // the legs that talk; B is 0 before an answer
 	ALine, BLine string
+	// Legs are those that live, the caller's first; none once the call has ended.
+	Legs []LegView
 }
 
 // View is what the call looks like now.
 func (m *Machine) View() View {
 	v := View{Token: m.cfg.Invite.Token, State: m.state, Way: m.plan.Way, Caller: m.cfg.Invite.Caller,
-		Dialled: m.cfg.Invite.Dialled, Born: m.born, Talked: m.talked, End: m.end, ALine: m.cfg.Invite.Caller.Line}
+		Dialled: m.cfg.Invite.Dialled, Born: m.born, Talked: m.talked, End: m.end, ALine: m.cfg.Invite.Caller.Line, Legs: m.Legs()}
 	l := m.winner
 	if l == nil && len(m.legs) > 1 {
 		l = m.legs[len(m.legs)-1]
