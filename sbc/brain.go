@@ -37,7 +37,7 @@ func (r online) Route(inv call.Invite) call.Plan {
 		}
 		return r.s.RingExtension(inv, d.Text)
 	case number.Code:
-		return r.outside(inv, cfg, caller, d)
+		return r.code(inv, cfg, caller, d)
 	case number.Blocked:
 		return Refuse(403, fmt.Sprintf("%s is blocked at this site", d.Text))
 	case number.Outside:
@@ -59,6 +59,25 @@ func (r online) outside(inv call.Invite, cfg *Config, caller Extension, d number
 		return unavailable(err)
 	}
 	return call.Plan{Way: call.Cloud, Steps: []call.Step{{Targets: []call.Target{t}, Silent: cfg.CallTimeout}}}
+}
+
+// code passes a star code to the cloud. A code that lets the cloud call
+// somebody in the user's name is barred like the call itself, and its number is
+// written as the provider wants numbers.
+func (r online) code(inv call.Invite, cfg *Config, caller Extension, d number.Dialled) call.Plan {
+	if c, known := cfg.Profile.Match(d.Text); known && c.Target() != "" {
+		switch to := cfg.Book.Dial(c.Target()); to.Meaning {
+		case number.Emergency, number.Blocked:
+			return Refuse(403, fmt.Sprintf("no forwarding to %s", to.Text))
+		case number.Outside:
+			if !caller.Class.Covers(to.Class) {
+				return Refuse(403, fmt.Sprintf("extension %s may not forward to %s numbers", caller.Number, to.Class))
+			}
+			d.Text = cfg.Profile.Respell(d.Text, func(string) string { return cfg.Book.Write(to, cfg.Profile.Write) })
+		default: // an extension, or what only the cloud understands
+		}
+	}
+	return r.outside(inv, cfg, caller, d)
 }
 
 // Refuse is a plan that ends the call at once; why is for the log and the call's record.
@@ -102,9 +121,7 @@ func (s *Switch) phones(cfg *Config, inv call.Invite, ext string) []call.Target 
 		host := flow.Local.Addr().Unmap().String()
 		number := inv.Caller.Number
 		if inv.Caller.Line != "" {
-			if n := cfg.Book.Read(number, cfg.Profile.Accept); n != "" {
-				number = cfg.Book.Show(n)
-			}
+			number = cfg.shown(number)
 		}
 		from := dialog.Address{Display: inv.Caller.Display, URI: sip.URI{Scheme: "sip", User: userPart(number), Host: host}}
 		if inv.Caller.Anonymous || number == "" {
@@ -117,6 +134,20 @@ func (s *Switch) phones(cfg *Config, inv call.Invite, ext string) []call.Target 
 		})
 	}
 	return out
+}
+
+// shown is a caller's number from the cloud as a phone shows it. A colleague
+// whose call the cloud switches is shown by the extension; elsewhere a caller
+// who only claims to be one is not.
+func (c *Config) shown(came string) string {
+	n := c.Book.Read(came, c.Profile.Accept)
+	if n == "" {
+		return came
+	}
+	if ext, ours := c.Book.Inside(n); ours && c.Internal == provider.Cloud {
+		return ext
+	}
+	return c.Book.Show(n)
 }
 
 // anonymous is a caller who withholds the number (RFC 3323 4.1.1.3).

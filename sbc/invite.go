@@ -10,6 +10,7 @@ import (
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/exchange"
 	"linekeeper/sbc/number"
+	"linekeeper/sbc/provider"
 	"linekeeper/sbc/sip"
 )
 
@@ -122,7 +123,7 @@ func (s *Switch) phoneCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow
 	}
 	e := cfg.Extensions[ext]
 	p := call.Party{Extension: ext, Number: ext, Display: e.Name}
-	p.Anonymous = withheld(req)
+	p.Anonymous = cfg.Book.Dial(dialled(&req.Recipient)).Privacy.Withholds(withheld(req))
 	return p, true
 }
 
@@ -155,7 +156,8 @@ func (s *Switch) cloudCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow
 	p := call.Party{Line: line.Account, Anonymous: withheld(req)}
 	if f := req.From(); f != nil && !p.Anonymous {
 		p.Number, p.Display = dialled(&f.Address), f.DisplayName
-		if ids := sip.Identities(req, "P-Asserted-Identity"); len(ids) > 0 && dialled(&ids[0]) != "" {
+		ids := sip.Identities(req, "P-Asserted-Identity")
+		if len(ids) > 0 && dialled(&ids[0]) != "" && (cfg.Profile.Identity.Caller != provider.CallerFrom || p.Number == "") {
 			p.Number = dialled(&ids[0])
 		}
 	}

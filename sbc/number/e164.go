@@ -60,8 +60,12 @@ func (e E164) String() string { return string(e) }
 // Digits is the number without its plus sign.
 func (e E164) Digits() string { return strings.TrimPrefix(string(e), "+") }
 
-// strip takes out what people put between digits to read them better.
+// strip takes out what people put between digits to read them better, and the
+// "(0)" of +49 (0)89, which is dialled at home only.
 func strip(text string) string {
+	if head, tail, found := strings.Cut(text, "(0)"); found && (strings.HasPrefix(head, "+") || strings.HasPrefix(head, "00")) {
+		text = head + tail
+	}
 	return strings.Map(func(r rune) rune {
 		switch r {
 		case ' ', '-', '/', '.', '(', ')', '\u00a0', '\u2011', '\u2013':

@@ -53,8 +53,8 @@ func TestWhatAUserInMunichDials(t *testing.T) {
 		{"0043 1 234567", Outside, "00431234567", "+431234567", International},
 		{"+1 212 555 2368", Outside, "+12125552368", "+12125552368", International},
 		{"11833", Outside, "11833", "", National},
-		{"116117", Outside, "116117", "", National},
-		{"115", Outside, "115", "", National},
+		{"116117", Outside, "116117", "", Local},
+		{"115", Outside, "115", "", Local},
 		{"010 33 0171", Blocked, "010330171", "+4910330171", National},
 		{"0900 1 234567", Blocked, "09001234567", "+499001234567", National},
 		{"+49 900 1 234567", Blocked, "+499001234567", "+499001234567", National},
@@ -70,7 +70,7 @@ func TestWhatAUserInMunichDials(t *testing.T) {
 		{strings.Repeat("1", 31), Nonsense, "", "", ""},
 		{"22;drop", Nonsense, "", "", ""},
 	} {
-		want := Dialled{c.meaning, c.text, c.number, c.class}
+		want := Dialled{Meaning: c.meaning, Text: c.text, Number: c.number, Class: c.class}
 		if got := b.Dial(c.dialled); got != want {
 			t.Errorf("%q: %+v, want %+v", c.dialled, got, want)
 		}
@@ -80,16 +80,16 @@ func TestWhatAUserInMunichDials(t *testing.T) {
 func TestTheOutsidePrefixTellsInsideFromOutside(t *testing.T) {
 	b := munich("0")
 	for dialled, want := range map[string]Dialled{
-		"112":          {Emergency, "112", "", ""},
-		"0112":         {Emergency, "112", "", ""},
-		"22":           {Extension, "22", "", Internal},
-		"00892330":     {Outside, "0892330", "+49892330", Local},
-		"02330":        {Outside, "2330", "+49892330", Local},
-		"000431234567": {Outside, "00431234567", "+431234567", International},
-		"+49892330":    {Outside, "+49892330", "+49892330", Local},
-		"700":          {Outside, "+4989999", "+4989999", Local},
-		"24":           {Vacant, "24", "", Internal},
-		"2330":         {Vacant, "2330", "", Internal},
+		"112":          {Meaning: Emergency, Text: "112", Number: "", Class: ""},
+		"0112":         {Meaning: Emergency, Text: "112", Number: "", Class: ""},
+		"22":           {Meaning: Extension, Text: "22", Number: "", Class: Internal},
+		"00892330":     {Meaning: Outside, Text: "0892330", Number: "+49892330", Class: Local},
+		"02330":        {Meaning: Outside, Text: "2330", Number: "+49892330", Class: Local},
+		"000431234567": {Meaning: Outside, Text: "00431234567", Number: "+431234567", Class: International},
+		"+49892330":    {Meaning: Outside, Text: "+49892330", Number: "+49892330", Class: Local},
+		"700":          {Meaning: Outside, Text: "+4989999", Number: "+4989999", Class: Local},
+		"24":           {Meaning: Vacant, Text: "24", Number: "", Class: Internal},
+		"2330":         {Meaning: Vacant, Text: "2330", Number: "", Class: Internal},
 	} {
 		if got := b.Dial(dialled); got != want {
 			t.Errorf("%q: %+v, want %+v", dialled, got, want)
@@ -157,12 +157,12 @@ func TestWhatAPhoneShowsCanBeDialledBack(t *testing.T) {
 func TestASiteInNorthAmericaDialsWithTenDigitsOrSeven(t *testing.T) {
 	b := NewBook(Plan{Country: "US", AreaCode: "212", Emergency: []string{"911"}, Extensions: map[string]E164{"100": ""}})
 	for dialled, want := range map[string]Dialled{
-		"911":            {Emergency, "911", "", ""},
-		"5552368":        {Outside, "5552368", "+12125552368", Local},
-		"3105552368":     {Outside, "3105552368", "+13105552368", National},
-		"13105552368":    {Outside, "13105552368", "+13105552368", National},
-		"011498912345":   {Outside, "011498912345", "+498912345", International},
-		"1 876 555 2368": {Outside, "18765552368", "+18765552368", International},
+		"911":            {Meaning: Emergency, Text: "911", Number: "", Class: ""},
+		"5552368":        {Meaning: Outside, Text: "5552368", Number: "+12125552368", Class: Local},
+		"3105552368":     {Meaning: Outside, Text: "3105552368", Number: "+13105552368", Class: National},
+		"13105552368":    {Meaning: Outside, Text: "13105552368", Number: "+13105552368", Class: National},
+		"011498912345":   {Meaning: Outside, Text: "011498912345", Number: "+498912345", Class: International},
+		"1 876 555 2368": {Meaning: Outside, Text: "18765552368", Number: "+18765552368", Class: International},
 	} {
 		if got := b.Dial(dialled); got != want {
 			t.Errorf("%q: %+v, want %+v", dialled, got, want)
@@ -173,9 +173,9 @@ func TestASiteInNorthAmericaDialsWithTenDigitsOrSeven(t *testing.T) {
 func TestASiteWithoutAnAreaCodeLeavesLocalNumbersToTheProvider(t *testing.T) {
 	b := NewBook(Plan{Country: "DE", Extensions: map[string]E164{"22": ""}})
 	for dialled, want := range map[string]Dialled{
-		"2330":    {Outside, "2330", "", Local},
-		"0892330": {Outside, "0892330", "+49892330", National},
-		"24":      {Vacant, "24", "", Internal},
+		"2330":    {Meaning: Outside, Text: "2330", Number: "", Class: Local},
+		"0892330": {Meaning: Outside, Text: "0892330", Number: "+49892330", Class: National},
+		"24":      {Meaning: Vacant, Text: "24", Number: "", Class: Internal},
 	} {
 		if got := b.Dial(dialled); got != want {
 			t.Errorf("%q: %+v, want %+v", dialled, got, want)

@@ -76,7 +76,26 @@ type Dialled struct {
 	// Class is what a phone must be allowed to dial it. It is empty for
 	// emergency numbers and nonsense: no class bars the first or helps the second.
 	Class Class
+	// Privacy is what was dialled about the caller's own number for this call.
+	Privacy Privacy
 }
+
+// Privacy is what a user wants for the own number in one call (CLIR, ETSI EN
+// 300 738). Emergency calls never have any.
+type Privacy uint8
+
+// What can be wanted.
+const (
+	// AsSet leaves it to the phone and the line.
+	AsSet Privacy = iota
+	// Withheld was dialled as *31# before the number.
+	Withheld
+	// Shown was dialled as #31# before the number.
+	Shown
+)
+
+// Withholds says whether the number is withheld where the phone wants it so or not.
+func (p Privacy) Withholds(phone bool) bool { return p == Withheld || p == AsSet && phone }
 
 // Book answers for one Plan. It is safe for concurrent use.
 type Book struct {
@@ -141,6 +160,30 @@ func (b *Book) Dial(text string) Dialled {
 	if bare == "" || len(bare) > maxDialed {
 		return Dialled{}
 	}
+	bare, privacy := cutPrivacy(bare)
+	d := b.dial(bare)
+	if d.Meaning != Nonsense && d.Meaning != Emergency {
+		d.Privacy = privacy
+	}
+	return d
+}
+
+// cutPrivacy takes the codes *31# and #31# off, as the fixed network in Germany
+// and most of Europe has them: before the number, for this call alone. Before
+// another code they are part of it.
+func cutPrivacy(bare string) (string, Privacy) {
+	for _, c := range [...]struct {
+		code string
+		mean Privacy
+	}{{"*31#", Withheld}, {"#31#", Shown}} {
+		if rest, ok := strings.CutPrefix(bare, c.code); ok && rest != "" && rest[0] != '*' && rest[0] != '#' {
+			return rest, c.mean
+		}
+	}
+	return bare, AsSet
+}
+
+func (b *Book) dial(bare string) Dialled {
 	if d, ok := b.emergency(bare); ok {
 		return d
 	}
@@ -263,17 +306,22 @@ func (b *Book) isService(dialled string) bool {
 	switch {
 	case b.code == "49" && strings.HasPrefix(dialled, "118") && (len(dialled) == 5 || len(dialled) == 6):
 		return true
-	case strings.HasPrefix(dialled, "116") && len(dialled) == 6 && b.code != "1":
-		return true
-	case b.code == "49" && dialled == "115":
-		return true
 	}
-	return false
+	return b.isSocial(dialled)
+}
+
+// isSocial knows the numbers of social value: 116xxx of the European Union
+// (116117 the doctor on call, 116116 to bar a bank card) and 115, the German
+// authorities. They cost nothing or the price of a local call.
+func (b *Book) isSocial(dialled string) bool {
+	return strings.HasPrefix(dialled, "116") && len(dialled) == 6 && b.code != "1" || b.code == "49" && dialled == "115"
 }
 
 // classOf is what it takes to dial the number.
 func (b *Book) classOf(dialled string, n E164) Class {
 	switch {
+	case n == "" && b.isSocial(dialled):
+		return Local // the doctor on call and the like: nobody is barred from them who may phone at all
 	case n == "" && b.isService(dialled):
 		return National
 	case n == "" && b.plan.AreaCode == "" && !b.leaves(dialled) && len(dialled) > 2:

@@ -65,7 +65,22 @@ type Identity struct {
 	From      From      // user part of the From header
 	Header    Header    // header that carries the shown number
 	Anonymous Anonymous // how the number is withheld (CLIR)
+	// Caller is the header of an incoming call whose number a phone shows.
+	Caller Caller
 }
+
+// Caller is where the number of an incoming call is read.
+type Caller string
+
+// The places.
+const (
+	// CallerAsserted is the number that the network vouches for (RFC 3325), From
+	// where there is none.
+	CallerAsserted Caller = "P-Asserted-Identity"
+	// CallerFrom is the number that the caller gives, which the network has not
+	// screened (CLIP no screening): a company's main number from a mobile, say.
+	CallerFrom Caller = "From"
+)
 
 // From is what stands in the user part of From.
 type From string
@@ -141,9 +156,11 @@ type Profile struct {
 	Exclusive bool
 	// CredentialTries is how often rejected credentials are tried before an alarm.
 	CredentialTries int
-	Thresholds      Thresholds
-	Ranges          []Range
-	Notes           []string
+	// Refusals say what a SIP status code of this system usually means, for a person.
+	Refusals   map[int]string
+	Thresholds Thresholds
+	Ranges     []Range
+	Notes      []string
 	// Sources has an entry for every field above but Name, Title and Notes.
 	Sources map[string]Source
 }

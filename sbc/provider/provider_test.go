@@ -97,6 +97,29 @@ func TestStarCodesOfHFO(t *testing.T) {
 	}
 }
 
+func TestTheNumberInAForwardingCodeIsWrittenForTheCloud(t *testing.T) {
+	p, _ := Lookup(HFO)
+	spell := func(n string) string { return "089" + n }
+	for dialled, want := range map[string]string{
+		"*72*5601":    "*72*0895601",
+		"*72*5601*20": "*72*0895601*20",
+		"*72*":        "*72*",
+		"*822":        "*822",
+		"*99":         "*99",
+		"*55*5601":    "*55*5601",
+		"5601":        "5601",
+	} {
+		if got := p.Respell(dialled, spell); got != want {
+			t.Errorf("%s becomes %s, want %s", dialled, got, want)
+		}
+	}
+	for dialled, want := range map[string]string{"*72*0900123": "0900123", "*72*5601*20": "5601", "*72*": "", "*822": "", "*78": ""} {
+		if d, _ := p.Match(dialled); d.Target() != want {
+			t.Errorf("%s calls %q, want %q", dialled, d.Target(), want)
+		}
+	}
+}
+
 func TestStricterTakesTheStricterOfEachDemand(t *testing.T) {
 	m, _ := Lookup(MNet)
 	g, _ := Lookup(Generic)
@@ -154,8 +177,12 @@ func FuzzMatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, n := range Names() {
 			p, _ := Lookup(n)
-			if d, ok := p.Match(s); ok && d.Feature == "" {
+			d, ok := p.Match(s)
+			if ok && d.Feature == "" {
 				t.Errorf("%q matched nothing in particular", s)
+			}
+			if same := p.Respell(s, func(n string) string { return n }); same != s {
+				t.Errorf("%q is respelled as %q though its number stays", s, same)
 			}
 		}
 	})

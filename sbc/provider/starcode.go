@@ -49,17 +49,45 @@ type Dialled struct {
 // Match finds the star code that a user dialled. Codes without an argument win
 // over those with one ("*80" over "*8NUMBER"), more fixed text over less.
 func (p Profile) Match(dialled string) (Dialled, bool) {
-	best, bestFixed, found := Dialled{}, -1, false
+	_, d, found := p.find(dialled)
+	return d, found
+}
+
+func (p Profile) find(dialled string) (code StarCode, best Dialled, found bool) {
+	most := -1
 	for _, c := range p.Codes {
 		d, ok := c.match(dialled)
 		if !ok {
 			continue
 		}
-		if fixed := c.fixed(); fixed > bestFixed {
-			best, bestFixed, found = d, fixed, true
+		if fixed := c.fixed(); fixed > most {
+			code, best, most, found = c, d, fixed, true
 		}
 	}
-	return best, found
+	return code, best, found
+}
+
+// Target is the number that a code lets the cloud call in the user's name, as
+// the user dialled it; empty for a code that calls nobody outside. Whoever may
+// not dial it must not forward to it either.
+func (d Dialled) Target() string {
+	switch d.Feature {
+	case ForwardAlways, ForwardAfter:
+		return d.Number
+	default: // its argument, if any, is an extension
+	}
+	return ""
+}
+
+// Respell writes a dialled code as the cloud wants it: the number in it is
+// passed through spell ("*72*5601" becomes "*72*0895601" where the area code is
+// always dialled). What is no code with such a number comes back as it is.
+func (p Profile) Respell(dialled string, spell func(number string) string) string {
+	c, d, found := p.find(dialled)
+	if !found || d.Target() == "" {
+		return dialled
+	}
+	return strings.NewReplacer(argNumber, spell(d.Number), argSeconds, d.Seconds).Replace(c.Pattern)
 }
 
 // Prefixes lists the fixed beginnings of the codes, so that an extension that

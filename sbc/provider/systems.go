@@ -55,9 +55,12 @@ func cnt() Profile {
 		// it is taken for a slip of the unit and stays configurable.
 		RoundTrip: 150 * time.Millisecond, Jitter: 30 * time.Millisecond, Loss: 1, Voice: 88_000,
 	}
+	p.Identity.Caller = CallerFrom
+	p.Refusals[403] = "fraud prevention has barred the destination or the account, or the address isn't allowed to it"
 	p.Notes = []string{
 		"SIP proxies and ALGs on the site's router must be off",
-		"118xx is barred on request: add it to dialplan.blocked",
+		"118xx is barred on request: add 118 to dialplan.blocked",
+		"fraud prevention warns, then bars destinations, then the account; accounts can be limited to addresses or ranges",
 		"the document prints jitter < 120 µs; the site check uses 30 ms instead",
 		"Local Routing is an option: internal calls may stay in the network, told apart by site and segment",
 		"fax by T.38 or G.711 passed through",
@@ -69,8 +72,9 @@ func cnt() Profile {
 		"Internal":   doc("Local Routing (option)"),
 		"Write":      doc("E.164 normalisation, national and international"),
 		"Accept":     doc("national and international"),
-		"Identity":   doc("user-provided and network-provided number told apart, CLIR; the headers are ours"),
+		"Identity":   doc("user-provided and network-provided number told apart, CLIP, CLIR, CLIP no screening: the caller is shown as From has it; the headers are ours"),
 		"Blocked":    doc("010x, 011x, 012x and 0900"),
+		"Refusals":   doc("fraud prevention in stages, limits to addresses; which code it answers with is ours"),
 		"Thresholds": doc("round trip, loss, 88 kbit/s a G.711 call; jitter is ours"),
 	})
 	return p
@@ -134,6 +138,7 @@ func hfo() Profile {
 		{"*991", MailboxGreet},
 	}
 	p.Exclusive = true
+	p.Refusals[403] = "the account is tied to other addresses (Erlaubte IP-Adressen), or another device has it registered"
 	p.Notes = []string{
 		"the account's name is also its auth name",
 		"the provider warns above 60 s between registrations in its web interface; 600 s is practical",
@@ -150,6 +155,7 @@ func hfo() Profile {
 		"SRTP":       ours("keys would travel in the clear over UDP, so media isn't encrypted"),
 		"Write":      doc("the area code is always dialled"),
 		"Codes":      doc("verified codes of the guide"),
+		"Refusals":   doc("Erlaubte IP-Adressen, exclusive accounts; which code it answers with is ours"),
 		"Exclusive":  doc("the same account registered twice gives faults at once"),
 		"Identity":   doc("account name in From; the headers are ours"),
 	})
