@@ -16,7 +16,7 @@ type storey struct {
 var storeys = []storey{
 	{true, "sbc/sip sbc/sdp sbc/rtp sbc/number netcfg/plan firmware/bundle"},
 	{true, "sbc/provider sbc/policy"},
-	{true, "sbc/txn sbc/line survivability/mode survivability/feature survivability/group netcfg/wan netcfg/dhcp firmware/slot"},
+	{true, "sbc/txn sbc/line sbc/event survivability/mode survivability/feature survivability/group netcfg/wan netcfg/dhcp firmware/slot"},
 	{true, "sbc/dialog"},
 	{true, "sbc/call"},
 	{false, "appliance/loop appliance/store appliance/records appliance/events appliance/metrics appliance/watch sbc/location sbc/wire sbc/wire/cert sbc/resolve sbc/media netcfg/kernel netcfg/lldp firmware/board"},

@@ -179,3 +179,45 @@ func (d *Dialog) Fork() *Dialog {
 	c.RemoteTag = ""
 	return &c
 }
+
+// Saved is a dialog as it is kept on disk.
+type Saved struct {
+	CallID    string   `json:"call_id"`
+	LocalTag  string   `json:"local_tag"`
+	RemoteTag string   `json:"remote_tag"`
+	Local     string   `json:"local"`
+	Remote    string   `json:"remote"`
+	Target    string   `json:"target"`
+	Contact   string   `json:"contact"`
+	Routes    []string `json:"routes,omitempty"`
+	LocalSeq  uint32   `json:"local_seq"`
+	RemoteSeq uint32   `json:"remote_seq"`
+}
+
+// Save writes the dialog down, without the display names.
+func (d *Dialog) Save() Saved {
+	s := Saved{CallID: d.CallID, LocalTag: d.LocalTag, RemoteTag: d.RemoteTag, Local: sip.URIText(&d.Local.URI), Remote: sip.URIText(&d.Remote.URI),
+		Target: sip.URIText(&d.Target), Contact: sip.URIText(&d.Contact), LocalSeq: d.localSeq, RemoteSeq: d.remoteSeq}
+	for i := range d.Routes {
+		s.Routes = append(s.Routes, sip.URIText(&d.Routes[i]))
+	}
+	return s
+}
+
+// Restore makes the dialog again. Error: a URI can't be read.
+func Restore(s Saved) (*Dialog, error) {
+	d := &Dialog{CallID: s.CallID, LocalTag: s.LocalTag, RemoteTag: s.RemoteTag, localSeq: s.LocalSeq, remoteSeq: s.RemoteSeq, remoteKnown: true}
+	d.Routes = make([]sip.URI, len(s.Routes))
+	into := map[*sip.URI]string{&d.Local.URI: s.Local, &d.Remote.URI: s.Remote, &d.Target: s.Target, &d.Contact: s.Contact}
+	for i, r := range s.Routes {
+		into[&d.Routes[i]] = r
+	}
+	for u, text := range into {
+		parsed, err := sip.ParseURI(text)
+		if err != nil {
+			return nil, fmt.Errorf("dialog %s: %w", s.CallID, err)
+		}
+		*u = parsed
+	}
+	return d, nil
+}

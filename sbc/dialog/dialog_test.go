@@ -310,3 +310,40 @@ func TestForkIsADialogOfItsOwn(t *testing.T) {
 		t.Errorf("the second dialog is ended with\n%s", sip.Bytes(req))
 	}
 }
+
+func TestDialogGoesOnAfterARestart(t *testing.T) {
+	d, err := Answering(invite(t, "Contact: <sip:23@192.0.2.9:5070;transport=tcp>", "Record-Route: <sip:p1;lr>, <sip:p2;lr>"), "box", uri(t, "sip:22@192.0.2.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = d.Draft(sip.NOTIFY)
+	s := d.Save()
+	s.LocalSeq += 1000
+	again, err := Restore(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, is := d.Draft(sip.NOTIFY), again.Draft(sip.NOTIFY)
+	if was.Seq != 2 || is.Seq != 1002 {
+		t.Errorf("numbers %d and %d", was.Seq, is.Seq)
+	}
+	is.Seq = was.Seq
+	a, b := was.Request(), is.Request()
+	for _, r := range []*sip.Request{a, b} {
+		r.From().DisplayName, r.To().DisplayName = "", ""
+	}
+	if string(sip.Bytes(a)) != string(sip.Bytes(b)) {
+		t.Errorf("was\n%s\nis\n%s", sip.Bytes(a), sip.Bytes(b))
+	}
+	if err := again.Receive(invite(t)); err != nil { // the same number is in order, a lower one isn't
+		t.Error(err)
+	}
+	s.RemoteSeq = 100
+	if again, _ = Restore(s); !errors.Is(again.Receive(invite(t)), ErrOrder) {
+		t.Error("it has forgotten the peer's number")
+	}
+	s.Target = "nonsense"
+	if _, err := Restore(s); err == nil {
+		t.Error("a dialog without a target is taken")
+	}
+}
