@@ -40,6 +40,13 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 		Book: number.NewBook(site.Plan()), Profile: p, Internal: site.Provider.Internal,
 		CallTimeout: site.Survivability.CallTimeout.D(), Ring: ringTime, MainNumber: site.Site.MainNumber,
 	}
+	for _, cl := range site.LAN.Clients {
+		x := clientOf(cl)
+		c.Clients = append(c.Clients, x)
+		side := c.Sides[sbc.LAN]
+		side.Codecs = x.Profile.Codecs
+		c.Sides[x.Side()] = side
+	}
 	for _, e := range site.Extensions {
 		x := sbc.Extension{Number: e.Number, Name: e.Name, Password: e.Password.Reveal(), Public: e.Public, Class: e.Class}
 		if e.Cloud.Used() {
@@ -49,6 +56,15 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 		c.Extensions[e.Number] = x
 	}
 	return c
+}
+
+// clientOf is a UC server of the LAN as the switchboard knows it.
+func clientOf(c config.Client) sbc.Client {
+	t, peer := c.Peer()
+	return sbc.Client{
+		Name: c.Name, Profile: c.Is(), Address: c.Address, Transport: t, Peer: peer,
+		Auth: c.AuthName(), Password: c.Password.Reveal(), Extensions: c.Extensions,
+	}
 }
 
 // domain is what the accounts belong to: the provider's domain, or the first

@@ -20,7 +20,11 @@ import (
 func (b *Box) buildWire(site *config.Site) error {
 	b.guard = wire.NewGuard(wire.Rules{})
 	b.configureGuard(site)
-	b.guard.Trusted(func(a netip.Addr) bool { return b.bindings.Trusted(a) || b.sw != nil && b.sw.Knows(a) })
+	// A UC server carries many lines: one wrong password among them must not bar the rest.
+	b.guard.Trusted(func(a netip.Addr) bool {
+		_, client := b.site.Load().ClientAt(a)
+		return client || b.bindings.Trusted(a) || b.sw != nil && b.sw.Knows(a)
+	})
 	var err error
 	if b.lanCert, err = cert.Open(filepath.Join(b.opts.Settings.DataDir, "ca")); err != nil {
 		return fmt.Errorf("certificate for the lan: %w", err)

@@ -101,12 +101,17 @@ func (s *Switch) RingExtension(inv call.Invite, ext string) call.Plan {
 		return Refuse(404, fmt.Sprintf("there is no extension %q", ext))
 	}
 	targets := s.phones(cfg, inv, ext)
+	step := call.Step{Ring: cfg.Ring}
 	if len(targets) == 0 {
+		step.Silent = lonely
+	}
+	step.Targets = append(targets, s.clientTargets(cfg, inv, ext)...)
+	if len(step.Targets) == 0 {
 		p := Refuse(480, fmt.Sprintf("extension %s is not registered", ext))
 		p.Way = way
 		return p
 	}
-	return call.Plan{Way: way, Steps: []call.Step{{Targets: targets, Ring: cfg.Ring}}}
+	return call.Plan{Way: way, Steps: []call.Step{step}}
 }
 
 // phones are the targets of an extension's contacts.

@@ -30,8 +30,8 @@ func (o *owner) live(v CallView) CallView {
 	a, b := (*list)[0], (*list)[1]
 	v.Media = &CallReport{A: a.stream.Stats(), B: b.stream.Stats()}
 	v.Codec = b.codec
-	v.LANSecure = a.secure && lanZone(a.side) || b.secure && lanZone(b.side)
-	v.CloudSecure = a.secure && !lanZone(a.side) || b.secure && !lanZone(b.side)
+	v.LANSecure = a.secure && lanSide(a.side) || b.secure && lanSide(b.side)
+	v.CloudSecure = a.secure && !lanSide(a.side) || b.secure && !lanSide(b.side)
 	return v
 }
 

@@ -22,7 +22,10 @@ type Config struct {
 	Extensions map[string]Extension
 	// Lines are the cloud accounts.
 	Lines []Line
-	// Sides are the media policies by side name: "lan" and the trunk's zone.
+	// Clients are the UC servers of the LAN.
+	Clients []Client
+	// Sides are the media policies by side name: "lan", "lan/" and a client's
+	// name, and the trunk's zone.
 	Sides map[string]MediaSide
 	// MaxCalls bounds calls at a time; 0 means the built-in bound.
 	MaxCalls int
@@ -44,6 +47,7 @@ type Config struct {
 	MainNumber number.E164
 
 	byAccount map[string]Line
+	byAddress map[netip.Addr]*Client
 }
 
 // prepare makes the look-up tables; Configure calls it.
@@ -51,6 +55,10 @@ func (c *Config) prepare() {
 	c.byAccount = make(map[string]Line, len(c.Lines))
 	for _, l := range c.Lines {
 		c.byAccount[l.Account] = l
+	}
+	c.byAddress = make(map[netip.Addr]*Client, len(c.Clients))
+	for i := range c.Clients {
+		c.byAddress[c.Clients[i].Address.Unmap()] = &c.Clients[i]
 	}
 }
 

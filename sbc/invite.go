@@ -19,9 +19,12 @@ func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	cfg := s.cfg.Load()
 	inv := call.Invite{Dialled: dialled(&req.Recipient), Zone: flow.Zone}
 	var ok bool
-	if lanZone(flow.Zone) {
+	switch c := cfg.client(flow); {
+	case c != nil && c.trunkLike():
+		inv.Caller, ok = s.clientCalls(tx, req, flow, cfg, c)
+	case lanZone(flow.Zone):
 		inv.Caller, ok = s.phoneCalls(tx, req, flow, cfg)
-	} else {
+	default:
 		inv.Caller, ok = s.cloudCalls(tx, req, flow, cfg)
 	}
 	if !ok {
@@ -105,7 +108,10 @@ func userPart(text string) string {
 // side is where media of a leg on this flow lives.
 func (s *Switch) side(cfg *Config, flow sip.Flow) call.Side {
 	side := call.Side{Name: flow.Zone, Addr: flow.Local.Addr().Unmap()}
-	if m, ok := cfg.Sides[flow.Zone]; ok && m.Addr.IsValid() {
+	if c := cfg.client(flow); c != nil {
+		side.Name = c.Side()
+	}
+	if m, ok := cfg.Sides[side.Name]; ok && m.Addr.IsValid() {
 		side.Addr = m.Addr
 	}
 	return side
@@ -113,7 +119,7 @@ func (s *Switch) side(cfg *Config, flow sip.Flow) call.Side {
 
 // phoneCalls admits a call from the LAN: the phone proves its extension.
 func (s *Switch) phoneCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow, cfg *Config) (call.Party, bool) {
-	ext, ok := s.prove(tx, req, flow, cfg)
+	ext, ok := s.prove(tx, req, flow, cfg.password)
 	if !ok {
 		return call.Party{}, false
 	}
@@ -123,8 +129,14 @@ func (s *Switch) phoneCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow
 	}
 	e := cfg.Extensions[ext]
 	p := call.Party{Extension: ext, Number: ext, Display: e.Name}
-	p.Anonymous = cfg.Book.Dial(dialled(&req.Recipient)).Privacy.Withholds(withheld(req))
+	p.Anonymous = cfg.hides(req)
 	return p, true
+}
+
+// hides says whether the caller's number is withheld in this call, as the phone
+// is set or as it was dialled.
+func (c *Config) hides(req *sip.Request) bool {
+	return c.Book.Dial(dialled(&req.Recipient)).Privacy.Withholds(withheld(req))
 }
 
 // withheld says whether the caller wants no number shown (RFC 3323, RFC 3325).

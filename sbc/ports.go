@@ -112,7 +112,7 @@ func (o *owner) watchPorts() {
 
 // legName is a side's name in the metrics.
 func legName(side string) string {
-	if lanZone(side) {
+	if lanSide(side) {
 		return "lan"
 	}
 	return "cloud"

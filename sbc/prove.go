@@ -45,16 +45,16 @@ func (a *authority) challenge(stale, simple bool) []sip.Header {
 	return all
 }
 
-// prove makes a phone prove its extension by digest. Where it does not, the
+// prove makes a caller prove by digest who it is. Where it does not, the
 // request is answered here and ok is false. An unknown extension is challenged
 // and refused exactly like a wrong password, so that nobody learns which exist.
-func (s *Switch) prove(tx *exchange.Server, req *sip.Request, flow sip.Flow, cfg *Config) (ext string, ok bool) {
+func (s *Switch) prove(tx *exchange.Server, req *sip.Request, flow sip.Flow, password func(user string) (string, bool)) (user string, ok bool) {
 	auth := s.auth.Load()
-	ext, proof := auth.check(req, cfg.password)
+	user, proof := auth.check(req, password)
 	simple := s.simple(req, flow, proof)
 	switch proof {
 	case sip.Proven:
-		return ext, true
+		return user, true
 	case sip.Wrong:
 		s.watch.Refused("wrong credentials", flow, req)
 		s.guard.Punish(flow.Remote.Addr(), "credentials")

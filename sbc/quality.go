@@ -27,7 +27,7 @@ func (s *Switch) watchMedia() {
 			continue
 		}
 		for _, p := range *list {
-			if lanZone(p.side) || !p.sends {
+			if lanSide(p.side) || !p.sends {
 				continue
 			}
 			st := p.stream.Stats()

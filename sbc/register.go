@@ -21,7 +21,7 @@ func (s *Switch) register(tx *exchange.Server, req *sip.Request, flow sip.Flow) 
 		return
 	}
 	cfg := s.cfg.Load()
-	ext, ok := s.prove(tx, req, flow, cfg)
+	ext, ok := s.prove(tx, req, flow, cfg.password)
 	if !ok {
 		return
 	}

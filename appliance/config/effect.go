@@ -41,6 +41,15 @@ var acts = map[string]bool{
 	"lan.srtp":          true,
 	"lan.pass_through":  false,
 
+	"lan.clients[].name":       true,
+	"lan.clients[].profile":    true,
+	"lan.clients[].address":    true,
+	"lan.clients[].transport":  true,
+	"lan.clients[].port":       true,
+	"lan.clients[].auth":       true,
+	"lan.clients[].password":   true,
+	"lan.clients[].extensions": true,
+
 	"wan.address":               true,
 	"wan.media_ports":           true,
 	"wan.bandwidth.up":          false,

@@ -23,6 +23,7 @@ func (r *reader) judge(s *Site) {
 	r.judgePasswords(s)
 	r.judgeDevices(s)
 	r.judgeGateways(s)
+	r.judgeClients(s)
 	r.judgeListeners(s)
 	r.judgeSecurity(s)
 	r.judgeLinks(s)

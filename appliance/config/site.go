@@ -119,6 +119,8 @@ type LAN struct {
 	// PassThrough lets a phone register through the box with the cloud's own
 	// credentials.
 	PassThrough bool `yaml:"pass_through" apply:"live"`
+	// Clients are UC servers beside the phones.
+	Clients []Client `yaml:"clients" apply:"live" most:"32"`
 }
 
 // WAN is the side of the provider.

@@ -187,3 +187,33 @@ func FuzzMatch(f *testing.F) {
 		}
 	})
 }
+
+func TestLANClientProfilesAreCompleteAndSayWhereFactsAreFrom(t *testing.T) {
+	for _, name := range ClientNames() {
+		c, ok := LookupClient(name)
+		if !ok || c.Name != name || len(c.Transports) == 0 || c.Port == 0 {
+			t.Fatalf("%s: %+v", name, c)
+		}
+		if !slices.Contains(c.Codecs, "telephone-event") || c.Codecs[0] != "PCMA" {
+			t.Errorf("%s: codecs %v", name, c.Codecs)
+		}
+		known := map[string]bool{}
+		for f := range reflect.TypeFor[Client]().Fields() {
+			if slices.Contains([]string{"Name", "Title", "Notes", "Sources"}, f.Name) {
+				continue
+			}
+			known[f.Name] = true
+			if c.Sources[f.Name].Note == "" {
+				t.Errorf("%s: %s has no source", name, f.Name)
+			}
+		}
+		for f := range c.Sources {
+			if !known[f] {
+				t.Errorf("%s: source of an unknown fact %q", name, f)
+			}
+		}
+	}
+	if _, ok := LookupClient("nobody"); ok {
+		t.Error("a client profile that doesn't exist was found")
+	}
+}
