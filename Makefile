@@ -73,7 +73,7 @@ unit: ## unit tests, race detector on
 e2e:
 	go build -race -o bin/race/ ./cmd/linekeeper
 	LINEKEEPER_BIN=$(CURDIR)/bin/race/linekeeper \
-		go test -race -count=1 -timeout 25m -exec "$(AS_ROOT)" ./appliance/e2e
+		go test -race -count=1 -parallel 8 -timeout 25m -exec "$(AS_ROOT)" ./appliance/e2e
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME each (60s)

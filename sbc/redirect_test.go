@@ -3,6 +3,7 @@ package sbc
 import (
 	"testing"
 
+	"linekeeper/sbc/call"
 	"linekeeper/sbc/sip"
 )
 
@@ -36,5 +37,27 @@ func TestPhoneThatForwardsWhereItMayNotCostsTheCaller403(t *testing.T) {
 		b.gets(sip.ACK)
 		a.acks(invite, a.hears(403))
 		w.idle()
+	})
+}
+
+func TestCallOfTheCloudStaysOneWhenThePhoneForwardsIt(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		cloud := w.up()
+		b, c := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		c.registers()
+		in := cloud.request(sip.INVITE, "acc22", "sdp")
+		cloud.send(in)
+		req := b.gets(sip.INVITE)
+		b.answers(req, 302, "Contact: <sip:23@192.0.2.1>")
+		b.gets(sip.ACK)
+		req = c.gets(sip.INVITE)
+		c.answers(req, 486)
+		c.gets(sip.ACK)
+		cloud.acks(in, cloud.hears(486))
+		w.idle()
+		if way := w.lastEnd().Way; way != call.Cloud {
+			t.Errorf("the call is recorded as %s", way)
+		}
 	})
 }

@@ -89,3 +89,54 @@ func TestSIPpSpeaksWithoutTheBox(t *testing.T) {
 	caller.Succeeds(t, 15*time.Second)
 	callee.Succeeds(t, 5*time.Second)
 }
+
+// TestScriptFailsWhenItHearsSomethingElse proves the scripts: one that wants a
+// header that is not there, or another answer, does not succeed.
+func TestScriptFailsWhenItHearsSomethingElse(t *testing.T) {
+	t.Parallel()
+	town := newTown(t, 0)
+	at := sippAddr + ":5060"
+	play := func(name, from string, callee, caller func(*Script)) (heard, said *SIPp) {
+		heard = town.Cloud.Play(t, name+"-callee", at, "", false, callee)
+		return heard, town.Other.Play(t, name+"-caller", from, at, false, caller)
+	}
+	call := func(s *Script) {
+		s.Call("far", "22", sdp("sendrecv"))
+		s.Recv("486", has("Reason", "17"))
+		s.refused()
+	}
+	good, caller := play("good", farAddr+":5070", func(s *Script) {
+		s.Recv("INVITE", says("a=sendrecv"), lacks("Diversion"))
+		s.Reply("486", header("Reason: Q.850;cause=17"))
+		s.Recv("ACK")
+	}, call)
+	caller.Succeeds(t, 5*time.Second)
+	good.Succeeds(t, 5*time.Second)
+	for what, wrong := range map[string]func(*Script){
+		"another answer": func(s *Script) {
+			s.Recv("INVITE")
+			s.Reply("603", header("Reason: Q.850;cause=17"))
+			s.Recv("ACK")
+		},
+		"another header": func(s *Script) {
+			s.Recv("INVITE")
+			s.Reply("486", header("Reason: Q.850;cause=18"))
+			s.Recv("ACK")
+		},
+		"no such text": func(s *Script) {
+			s.Recv("INVITE", says("a=sendonly"))
+			s.Reply("486", header("Reason: Q.850;cause=17"))
+			s.Recv("ACK")
+		},
+		"forbidden text": func(s *Script) {
+			s.Recv("INVITE", lacks("a=sendrecv"))
+			s.Reply("486", header("Reason: Q.850;cause=17"))
+			s.Recv("ACK")
+		},
+	} {
+		callee, caller := play("wrong", farAddr+":5070", wrong, call)
+		if caller.Wait(t, 10*time.Second) == nil && callee.Wait(t, 10*time.Second) == nil {
+			t.Errorf("%s: both scripts succeeded", what)
+		}
+	}
+}

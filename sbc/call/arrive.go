@@ -80,6 +80,9 @@ func (m *Machine) planned(p Plan) {
 		m.rejected(p.Reject)
 		return
 	}
+	if m.cfg.Invite.Caller.Line != "" {
+		p.Way = m.plan.Way // a phone that forwards does not make the cloud's call an internal one
+	}
 	m.plan, m.step = p, 0
 	m.begin()
 }
