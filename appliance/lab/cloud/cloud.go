@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +40,11 @@ type Cloud struct {
 	calls    map[*ua.Call]struct{}
 	arrived  []*ua.Call // calls to outside numbers that no test has fetched
 	stats    Stats
+	breaches []string
+	codes    []Code
+	early    map[netip.Addr]int // registrations that came too soon
+	lastAt   time.Time          // of the last new registration
+	lastBy   string
 	changed  chan struct{}
 }
 
@@ -65,6 +71,7 @@ func New(cfg Config) (*Cloud, error) {
 	}
 	c := &Cloud{
 		cfg: cfg, log: cfg.Log, pacer: voice.NewPacer(), changed: make(chan struct{}),
+		early:    make(map[netip.Addr]int),
 		accounts: make(map[string]*subscriber), byNumber: make(map[string]string), calls: make(map[*ua.Call]struct{}),
 		nonces: nonces{life: cfg.NonceLife, used: make(map[string]uint32)},
 	}
@@ -95,8 +102,18 @@ func (c *Cloud) certify() (err error) {
 	for _, l := range c.cfg.Listen {
 		addrs = append(addrs, l.Addr.Addr())
 	}
-	c.server, err = c.authority.Server(append([]string{c.cfg.Domain}, c.cfg.Names...), addrs...)
-	return err
+	names := append([]string{c.cfg.Domain}, c.cfg.Names...)
+	if c.server, err = c.authority.Server(names, addrs...); err != nil || !c.cfg.Rules.ServerName {
+		return err
+	}
+	c.server.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if slices.Contains(names, hello.ServerName) {
+			return nil, nil // the setting stands
+		}
+		c.breach("server name: %q", hello.ServerName)
+		return nil, fmt.Errorf("nobody here is called %q", hello.ServerName)
+	}
+	return nil
 }
 
 // open opens every listener, on the ports of the last time.

@@ -42,6 +42,7 @@ type Config struct {
 	NonceLife  time.Duration
 	Expires    time.Duration // the most that is granted; 0: an hour
 	Exclusive  bool          // a second contact for an account is refused and counted
+	Rules      Rules         // the house rules of a real system
 	Security   voice.Security
 	Suites     []voice.Suite
 	Codecs     []tone.Law
@@ -88,10 +89,15 @@ type Fault struct {
 	DeafToInvite      bool          // INVITE goes unanswered, all else works
 }
 
-// digits is a number in one form, however it was written.
+// digits is a number in one form, however it was written; without a country it
+// is taken for a German one.
 func digits(number string) string {
 	number = strings.TrimPrefix(number, "+")
-	number = strings.TrimPrefix(number, "00")
+	if rest, ok := strings.CutPrefix(number, "00"); ok {
+		number = rest
+	} else {
+		number = national(number)
+	}
 	if i := strings.IndexByte(number, ';'); i >= 0 {
 		number = number[:i]
 	}

@@ -100,6 +100,12 @@ func (c *Cloud) judge(req *sip.Request, header string, user string) verdict {
 	case !c.nonces.fresh(cred.Nonce, uint32(cred.Nc), time.Now()):
 		return outdated
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.locked {
+		return wrong
+	}
+	s.wrong = 0
 	return proven
 }
 

@@ -16,6 +16,8 @@ import (
 type subscriber struct {
 	account  Account
 	bindings []Binding
+	wrong    int  // credentials in a row
+	locked   bool // by too many of them
 }
 
 // Binding is where an account can be reached.
@@ -134,6 +136,11 @@ func (c *Cloud) Forget() {
 func (c *Cloud) register(a *ua.Agent, req *sip.Request, tx *sip.ServerTx) {
 	user := req.To().Address.User
 	c.count(func(s *Stats) { s.Registers++ })
+	if !c.paced(req, user) {
+		c.record(req, user, 0, 503)
+		a.Respond(tx, req, 503, "Too Fast", sip.NewHeader("Retry-After", "1"))
+		return
+	}
 	switch v := c.judge(req, "Authorization", user); v {
 	case proven:
 	case missing, outdated:
@@ -142,7 +149,13 @@ func (c *Cloud) register(a *ua.Agent, req *sip.Request, tx *sip.ServerTx) {
 	case wrong:
 		c.record(req, user, 0, 403)
 		c.count(func(s *Stats) { s.BadCredentials++ })
+		c.wrongTry(user)
 		a.Respond(tx, req, 403, "Forbidden")
+		return
+	}
+	if c.tooShort(req) {
+		c.record(req, user, 0, 423)
+		a.Respond(tx, req, 423, "Interval Too Brief", minExpires(c.cfg.Rules.Shortest))
 		return
 	}
 	granted, code, bindings := c.bind(a, req, user)
@@ -195,6 +208,10 @@ func (c *Cloud) bind(a *ua.Agent, req *sip.Request, user string) (granted time.D
 	if granted > 0 && c.cfg.Exclusive && len(others) > 0 {
 		c.stats.Intrusions++
 		return 0, 403, nil
+	}
+	if granted > 0 && c.cfg.Rules.Kick {
+		c.stats.Intrusions += uint64(len(others))
+		others = nil
 	}
 	if granted > 0 && len(others) >= maxContacts {
 		return 0, 403, nil

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -20,6 +21,9 @@ type handler struct{ c *Cloud }
 // Admit lets a request through, if the present fault does and its credentials are good.
 func (h handler) Admit(ctx context.Context, a *ua.Agent, req *sip.Request, tx *sip.ServerTx) bool {
 	c := h.c
+	if !c.speaks(a, req, tx) {
+		return false
+	}
 	f := c.Fault()
 	if f.DeafToInvite && req.Method == sip.INVITE {
 		tx.Terminate()
@@ -47,6 +51,7 @@ func (h handler) Admit(ctx context.Context, a *ua.Agent, req *sip.Request, tx *s
 		a.Respond(tx, req, 407, "Proxy Authentication Required", c.challenges("Proxy-Authenticate", v == outdated)...)
 	case wrong:
 		c.count(func(s *Stats) { s.BadCredentials++ })
+		c.wrongTry(req.From().Address.User)
 		a.Respond(tx, req, 403, "Forbidden")
 	}
 	return false
@@ -105,6 +110,18 @@ func (h handler) Invited(ctx context.Context, call *ua.Call) {
 	c.count(func(s *Stats) { s.Invites++ })
 	c.track(call)
 	number := call.Called()
+	if strings.HasPrefix(number, "*") || strings.HasPrefix(number, "%23") || strings.HasPrefix(number, "#") {
+		if c.code(call) {
+			c.play(ctx, call, codeScript())
+			return
+		}
+		c.done(call, call.Reject(404, "No Such Code"))
+		return
+	}
+	if code, phrase := c.judgeCall(call); code != 0 {
+		c.done(call, call.Reject(code, phrase))
+		return
+	}
 	if user, ok := c.account(number); ok {
 		c.connect(ctx, call, user)
 		return
