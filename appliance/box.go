@@ -23,6 +23,7 @@ import (
 	"linekeeper/netcfg/kernel"
 	"linekeeper/sbc"
 	"linekeeper/sbc/call"
+	"linekeeper/sbc/event"
 	"linekeeper/sbc/exchange"
 	"linekeeper/sbc/location"
 	"linekeeper/sbc/media"
@@ -178,6 +179,7 @@ func (b *Box) buildSwitch(site *config.Site) {
 			}
 			return b.sw.Online()
 		},
+		Subscriptions: savedIn[sbc.Subscription](b, "subscriptions"), Mailboxes: savedIn[event.Counts](b, "mailboxes"),
 		Survival: routerFunc(func(inv call.Invite) call.Plan { return survival.Route(inv) }),
 	})
 	survival = survivability.New(b.sw)

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"linekeeper/appliance/health"
@@ -26,6 +27,7 @@ func (b *Box) keepBindings(ctx context.Context, ready func()) error {
 		case now := <-tick.C:
 			for _, gone := range b.bindings.Sweep(now) {
 				b.news.PhoneGone(gone.Extension)
+				b.sw.Unbound(gone.Extension)
 			}
 		}
 	}
@@ -56,6 +58,27 @@ func (s savedBindings) Save(changed map[string][]location.Binding) error {
 
 // Load reads all bindings.
 func (s savedBindings) Load() (map[string][]location.Binding, error) { return s.bucket.All() }
+
+// saved keeps what the switchboard's phones watch.
+type saved[T any] struct {
+	bucket store.Bucket[T]
+	told   func(error) // of each try
+}
+
+// Save writes what changed in one transaction.
+func (s saved[T]) Save(changed map[string]*T) error {
+	err := s.bucket.Batch(changed)
+	s.told(err)
+	return err
+}
+
+// Load reads everything.
+func (s saved[T]) Load() (map[string]T, error) { return s.bucket.All() }
+
+// savedIn is a saver whose failures raise an alarm.
+func savedIn[T any](b *Box, name string) saved[T] {
+	return saved[T]{store.In[T](b.store.State, name), func(err error) { set(b.health, health.StoreFailing, name, err != nil, fmt.Sprint(err)) }}
+}
 
 // savedTargets keeps the provider's last known addresses, so that a restart
 // while names can't be resolved still finds the cloud.

@@ -115,6 +115,8 @@ func (o *owner) broken(err error, left map[call.TxID]asked) {
 	}
 	v := *o.view.Load()
 	if v.End == nil {
+		v.Legs = nil
+		o.s.notices.callChanged(o.token, nil)
 		v.State, v.End, v.Ended = call.Over, &call.End{Blame: call.ByUs, Code: 500, Reason: "a defect of the appliance"}, time.Now()
 		o.view.Store(&v)
 		o.s.watch.CallEnded(v)
@@ -271,7 +273,13 @@ func (o *owner) ended(end call.End) {
 	o.s.watch.CallEnded(v)
 }
 
-func (o *owner) publish() { o.view.Store(&CallView{View: o.m.View(), Media: o.report}) }
+// publish lets others see the call, and those who watch its phones.
+func (o *owner) publish() {
+	v := &CallView{View: o.m.View(), Media: o.report}
+	if was := o.view.Swap(v); len(v.Legs) > 0 || len(was.Legs) > 0 {
+		o.s.notices.callChanged(o.token, v.Legs)
+	}
+}
 
 // anyConn lets a request within a call take whichever connection to the peer
 // stands: a call outlives the connection that it began on.

@@ -108,12 +108,26 @@ func (s *Switch) rebind(ext string, leave, come []location.Binding, now time.Tim
 		if bindings, err = s.location.Register(now, b); err != nil {
 			return nil, s.untaken(ext, err)
 		}
-		s.watch.PhoneRegistered(ext, b.Flow, !holds(before, b.URI))
+		s.arrived(ext, b.Flow, !holds(before, b.URI))
 	}
 	if len(bindings) < len(before) {
-		s.watch.PhoneGone(ext)
+		s.left(ext)
 	}
 	return bindings, 200
+}
+
+// arrived and left tell who wants to know about a phone.
+func (s *Switch) arrived(ext string, flow sip.Flow, fresh bool) {
+	s.watch.PhoneRegistered(ext, flow, fresh)
+	s.notices.phoneBack(ext, flow)
+	if fresh {
+		s.notices.regChanged(ext)
+	}
+}
+
+func (s *Switch) left(ext string) {
+	s.watch.PhoneGone(ext)
+	s.notices.regChanged(ext)
 }
 
 // untaken is the code for a contact that the table doesn't take.
@@ -145,7 +159,7 @@ func (s *Switch) unbindAll(ext string, req *sip.Request, contacts int, id string
 		return nil, s.untaken(ext, err)
 	}
 	if had {
-		s.watch.PhoneGone(ext)
+		s.left(ext)
 	}
 	return nil, 200
 }

@@ -14,6 +14,7 @@ import (
 
 	"linekeeper/appliance/loop"
 	"linekeeper/sbc/call"
+	"linekeeper/sbc/event"
 	"linekeeper/sbc/exchange"
 	"linekeeper/sbc/location"
 	"linekeeper/sbc/sip"
@@ -83,6 +84,10 @@ type Deps struct {
 	Certificate func(error) bool
 	// Survival is asked by a call whose cloud keeps silent.
 	Survival call.Router
+	// Subscriptions and Mailboxes keep over a restart what phones watch and what
+	// lay in their mailboxes; nil: nothing does.
+	Subscriptions Saver[Subscription]
+	Mailboxes     Saver[event.Counts]
 }
 
 // CallView is a call as the API and the records see it.
@@ -115,6 +120,7 @@ type Switch struct {
 	cfg     atomic.Pointer[Config]
 	auth    atomic.Pointer[authority]
 	lines   *lines
+	notices *notices
 	puzzled puzzled
 
 	mu    sync.Mutex
@@ -143,6 +149,7 @@ func New(d Deps) *Switch {
 		calls: make(map[string]*owner), merged: make(map[string]string),
 	}
 	s.lines = newLines(s)
+	s.notices = newNotices(s, d.Subscriptions, d.Mailboxes)
 	return s
 }
 
@@ -155,11 +162,17 @@ func (s *Switch) Run(ctx context.Context, ready func()) error {
 	if s.cfg.Load() == nil {
 		return errors.New("switchboard has no configuration")
 	}
+	if err := s.notices.load(time.Now()); err != nil {
+		return err
+	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.mu.Lock()
 	s.life = life
 	s.mu.Unlock()
 	s.exchange.Handle(s)
+	s.notices.renew()
+	s.wg.Go(func() { s.notices.run(life) })
+	_ = s.notices.post(noticeRules{}) // the site may have changed meanwhile
 	s.lines.start(life)
 	s.ready.Store(true)
 	ready()
@@ -195,6 +208,7 @@ func (s *Switch) Configure(c *Config) {
 		}
 	}
 	s.lines.configure(c)
+	_ = s.notices.post(noticeRules{}) // not yet running: the start does it
 }
 
 // Request dispatches one new server transaction. It runs on the wire's reader
@@ -219,8 +233,8 @@ func (s *Switch) Request(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 		s.invite(tx, req, flow)
 	case sip.OPTIONS:
 		s.options(tx, req, flow)
-	case sip.SUBSCRIBE, sip.PUBLISH:
-		s.answer(tx, req, 489)
+	case sip.SUBSCRIBE:
+		s.subscribe(tx, req, flow)
 	case sip.BYE, sip.INFO, sip.UPDATE, sip.PRACK, sip.NOTIFY:
 		s.answer(tx, req, 481)
 	default:
@@ -254,6 +268,10 @@ func (s *Switch) owner(tag string) (*owner, call.LegID) {
 }
 
 func (s *Switch) inDialog(tx *exchange.Server, req *sip.Request, flow sip.Flow, tag string) {
+	if strings.HasPrefix(tag, noticeTag) {
+		s.resubscribe(tx, req, flow, tag)
+		return
+	}
 	o, leg := s.owner(tag)
 	if o == nil {
 		s.answer(tx, req, 481)
@@ -298,7 +316,7 @@ func (s *Switch) answer(tx *exchange.Server, req *sip.Request, code int) {
 	case 405, 200:
 		resp.AppendHeader(sip.NewHeader("Allow", Allow))
 	case 489:
-		resp.AppendHeader(sip.NewHeader("Allow-Events", "none"))
+		resp.AppendHeader(sip.NewHeader("Allow-Events", event.Packages))
 	}
 	resp.AppendHeader(sip.NewHeader("Server", s.cfg.Load().Agent))
 	tx.Respond(resp)
@@ -322,6 +340,7 @@ func (s *Switch) options(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	}
 	resp := sip.Respond(req, 200, "", s.random())
 	resp.AppendHeader(sip.NewHeader("Allow", Allow))
+	resp.AppendHeader(sip.NewHeader("Allow-Events", event.Packages))
 	resp.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
 	resp.AppendHeader(sip.NewHeader("Supported", "timer"))
 	tx.Respond(resp)

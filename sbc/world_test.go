@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"linekeeper/sbc/call"
+	"linekeeper/sbc/event"
 	"linekeeper/sbc/exchange"
 	"linekeeper/sbc/location"
 	"linekeeper/sbc/media"
@@ -35,6 +37,8 @@ type world struct {
 	cfg      *Config
 	media    *fakeMedia
 	memory   memory
+	subs     shelf[Subscription]
+	boxes    shelf[event.Counts]
 	location *location.Table
 	brain    call.Router // nil: the online one
 	survival call.Router
@@ -81,7 +85,7 @@ func newWorld(t *testing.T, tune func(*Config)) *world {
 			}
 			return w.s.Online()
 		},
-		Memory:      &w.memory,
+		Memory: &w.memory, Subscriptions: &w.subs, Mailboxes: &w.boxes,
 		Certificate: func(err error) bool { return strings.Contains(err.Error(), "certificate") },
 		Survival:    routerFunc(func(inv call.Invite) call.Plan { return w.survival.Route(inv) }),
 	})
@@ -327,6 +331,39 @@ func (s *fakeStream) shut() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closed
+}
+
+// shelf keeps values over a restart.
+type shelf[T any] struct {
+	mu   sync.Mutex
+	kept map[string]T
+	fail error
+}
+
+// Save keeps what has changed.
+func (s *shelf[T]) Save(changed map[string]*T) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		return s.fail
+	}
+	if s.kept == nil {
+		s.kept = map[string]T{}
+	}
+	for k, v := range changed {
+		delete(s.kept, k)
+		if v != nil {
+			s.kept[k] = *v
+		}
+	}
+	return nil
+}
+
+// Load gives what was kept.
+func (s *shelf[T]) Load() (map[string]T, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.kept), s.fail
 }
 
 // memory outlives a restart.

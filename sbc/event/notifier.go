@@ -11,6 +11,7 @@ type Notifier struct {
 	dirty  bool      // something changed that the subscriber hasn't been told
 	ending Reason    // set: the next NOTIFY is the last
 	last   bool      // the last one is out
+	out    time.Time // when the NOTIFY that is out went
 	failed int       // transient refusals in a row
 }
 
@@ -23,6 +24,8 @@ const (
 	again = 5 * time.Second
 	// stuckWait is when a subscriber whose connection broke is tried again.
 	stuckWait = 30 * time.Second
+	// unheard is when an answer can no longer come: more than 64*T1 (RFC 3261 17.1.2.2).
+	unheard = 40 * time.Second
 	// maxFailed bounds transient refusals in a row.
 	maxFailed = 3
 )
@@ -97,8 +100,10 @@ func (n *Notifier) Over() bool { return n.phase == over }
 // Next is when Due must come; zero: never.
 func (n *Notifier) Next() time.Time {
 	switch {
-	case n.phase == over || n.phase == sending: // the transaction has its own timer
+	case n.phase == over:
 		return time.Time{}
+	case n.phase == sending:
+		return n.out.Add(unheard)
 	case n.ending != "":
 		return n.retry
 	case n.phase == idle && !n.dirty, n.until.Before(n.retry):
@@ -132,8 +137,11 @@ func (n *Notifier) Step(now time.Time, in NotifierInput) (out Notify, ok bool) {
 	case End:
 		n.end(now, in.Reason)
 	case Due:
-		if n.phase == waiting || n.phase == stuck {
+		switch {
+		case n.phase == waiting || n.phase == stuck:
 			n.phase = idle
+		case n.phase == sending && !now.Before(n.out.Add(unheard)):
+			n.phase = over
 		}
 	}
 	return n.send(now)
@@ -204,7 +212,7 @@ func (n *Notifier) send(now time.Time) (Notify, bool) {
 	if n.phase != idle || !n.dirty && n.ending == "" || now.Before(n.retry) {
 		return Notify{}, false
 	}
-	n.phase, n.dirty = sending, false
+	n.phase, n.dirty, n.out = sending, false, now
 	if n.ending != "" {
 		n.last = true
 		return Notify{State{Value: Terminated, Reason: n.ending}, n.ending == TimedOut}, true

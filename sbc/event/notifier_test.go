@@ -84,10 +84,10 @@ func TestChangesWhileANotifyIsOutAreToldTogether(t *testing.T) {
 
 func TestSubscriptionRunsOut(t *testing.T) {
 	w := subscribed(t, time.Minute)
-	w.pass(2 * time.Minute)
+	w.pass(90 * time.Second)
 	w.want(t, "end", "1m0s terminated;reason=timeout")
 	w.step(Answered{Code: 200})
-	w.want(t, "answer", "2m0s over")
+	w.want(t, "answer", "1m30s over")
 }
 
 func TestUnsubscribeAndFetchGetOneLastNotify(t *testing.T) {
@@ -130,7 +130,7 @@ func TestRefusedNotify(t *testing.T) {
 		{"no answer", Unanswered{}, "over"},
 		{"bad event", Answered{Code: 489}, "over"},
 		{"challenge", Answered{Code: 401}, "over"},
-		{"provisional", Answered{Code: 100}, ""},
+		{"provisional", Answered{Code: 100}, "40s over"},
 		{"overload", Answered{Code: 503, RetryAfter: 7 * time.Second}, "7s expires=3593"},
 		{"server error", Answered{Code: 500}, "5s expires=3595"},
 		{"connection", Broken{}, "30s expires=3570"},
@@ -140,7 +140,7 @@ func TestRefusedNotify(t *testing.T) {
 			w.step(Refresh{time.Hour})
 			w.said()
 			w.step(row.in)
-			w.pass(time.Minute)
+			w.pass(41 * time.Second)
 			if got := w.said(); got != row.want && got != "0s "+row.want {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
