@@ -171,7 +171,18 @@ func (b *Box) Figures() metrics.Figures {
 		f.Packets = append(f.Packets, metrics.Packets{Leg: leg, Result: "relayed", Count: t.Relayed},
 			metrics.Packets{Leg: leg, Result: "dropped", Count: t.Dropped}, metrics.Packets{Leg: leg, Result: "lost", Count: t.Lost})
 	}
+	f.Held = b.held()
 	return f
+}
+
+// held counts what comes and goes with calls, phones and connections.
+func (b *Box) held() []metrics.Held {
+	x := b.exchange.Stats()
+	return []metrics.Held{
+		{What: "call", Count: b.sw.AtWork()}, {What: "stream", Count: b.media.Totals().Streams},
+		{What: "transaction", Count: x.Clients + x.Servers}, {What: "contact", Count: b.bindings.Len()},
+		{What: "connection", Count: b.wire.Stats().Conns},
+	}
 }
 
 // encrypted names the legs of a call that are encrypted.

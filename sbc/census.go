@@ -74,7 +74,7 @@ func (s *Switch) Drain(ctx context.Context, say func(left int)) {
 		case <-tick.C:
 		}
 	}
-	for i := 0; i < int(lastWords/drainPace) && s.owners() > 0; i++ {
+	for i := 0; i < int(lastWords/drainPace) && s.AtWork() > 0; i++ {
 		select {
 		case <-ctx.Done():
 			return
@@ -83,8 +83,9 @@ func (s *Switch) Drain(ctx context.Context, say func(left int)) {
 	}
 }
 
-// owners counts calls at work, those included that have ended and still say so.
-func (s *Switch) owners() int {
+// AtWork counts the calls that have an owner, those included that have ended
+// and still say so to their peers.
+func (s *Switch) AtWork() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.calls)

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"net/http"
+	"regexp"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,14 @@ type Figures struct {
 	Registrations []Registrations
 	Calls         []Calls
 	Packets       []Packets
+	Held          []Held
+}
+
+// Held counts what the daemon holds at this moment of one kind and lets go
+// when what it serves is over: a figure that only rises is a leak.
+type Held struct {
+	What  string // call, transaction, stream, contact, connection
+	Count int
 }
 
 // Registrations counts registrations of one side in one state.
@@ -39,6 +48,10 @@ type Packets struct {
 	Result string // relayed, dropped or lost
 	Count  uint64
 }
+
+// liveHeap adds what the last garbage collection found in use
+// (go_gc_heap_live_bytes): unlike the allocated heap it has no saw teeth.
+var liveHeap = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)}
 
 // maxValues bounds the values of a label that rooms choose; one more is
 // counted as "other", so that no stranger can grow the registry.
@@ -76,7 +89,7 @@ func New(source Source) *Metrics {
 		m.changes.WithLabelValues(mode) // there from the start, as 0
 	}
 	m.registry.MustRegister(m.calls, m.mos, m.changes, m.rejected, newScrape(source),
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(liveHeap)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -21,6 +21,7 @@ func figures() still {
 		Registrations: []Registrations{{"lan", "registered", 19}, {"lan", "registered", 1}, {"cloud", "waiting", 2}},
 		Calls:         []Calls{{"internal", 3}},
 		Packets:       []Packets{{"cloud", "relayed", 12345}},
+		Held:          []Held{{"transaction", 4}},
 	}
 }
 
@@ -66,6 +67,7 @@ func TestScrapeHasTheNamesAndLabelsOfTheContract(t *testing.T) {
 		`linekeeper_call_mos_bucket{le="4.3"} 1`, `linekeeper_call_mos_count 1`,
 		`linekeeper_mode_changes_total{to="survival"} 1`, `linekeeper_mode_changes_total{to="online"} 0`,
 		`linekeeper_guard_rejected_total{reason="flood"} 1`,
+		`linekeeper_held{what="transaction"} 4`, `go_gc_heap_live_bytes `,
 		`go_goroutines `, `process_resident_memory_bytes `,
 	} {
 		if !strings.Contains(body, "\n"+want) {

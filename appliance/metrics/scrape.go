@@ -4,8 +4,8 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // scrape turns the figures of a moment into metrics.
 type scrape struct {
-	source                            Source
-	mode, registrations, calls, packs *prometheus.Desc
+	source                                  Source
+	mode, registrations, calls, packs, held *prometheus.Desc
 }
 
 func newScrape(s Source) *scrape {
@@ -15,12 +15,13 @@ func newScrape(s Source) *scrape {
 		registrations: prometheus.NewDesc("linekeeper_registrations", "Registrations of phones (lan) and cloud accounts (cloud), by state.", []string{"side", "state"}, nil),
 		calls:         prometheus.NewDesc("linekeeper_calls_active", "Calls in progress, by route.", []string{"route"}, nil),
 		packs:         prometheus.NewDesc("linekeeper_rtp_packets_total", "RTP packets, by leg and what became of them.", []string{"leg", "result"}, nil),
+		held:          prometheus.NewDesc("linekeeper_held", "What the daemon holds at this moment and lets go of by itself, by kind.", []string{"what"}, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (s *scrape) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.mode, s.registrations, s.calls, s.packs} {
+	for _, d := range []*prometheus.Desc{s.mode, s.registrations, s.calls, s.packs, s.held} {
 		to <- d
 	}
 }
@@ -51,9 +52,14 @@ func (s *scrape) Collect(to chan<- prometheus.Metric) {
 	for _, p := range f.Packets {
 		packets[pair{p.Leg, p.Result}] += float64(p.Count)
 	}
+	held := map[pair]float64{}
+	for _, h := range f.Held {
+		held[pair{h.What}] += float64(h.Count)
+	}
 	emit(to, s.registrations, prometheus.GaugeValue, registrations, 2)
 	emit(to, s.calls, prometheus.GaugeValue, calls, 1)
 	emit(to, s.packs, prometheus.CounterValue, packets, 2)
+	emit(to, s.held, prometheus.GaugeValue, held, 1)
 }
 
 // emit sends sums whose first n label values count.
