@@ -83,6 +83,10 @@ fuzz: ## every fuzz target, FUZZTIME each (60s)
 bench: setup ## registrations, calls, relayed packets: how many, at what cost
 	go run ./appliance/bench
 
+.PHONY: bench-calls
+bench-calls: setup ## what a call costs, next to Kamailio by the same load: CPU, calls/s, overload, memory
+	go run ./appliance/bench -suite calls
+
 .PHONY: golden
 golden: ## rewrite the golden files; a person reads the diff
 	go test -count=1 $$(grep -rl --include='*_test.go' '"update"' appliance sbc survivability | xargs -n1 dirname | sort -u | sed 's|^|./|') -update

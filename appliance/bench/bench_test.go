@@ -145,7 +145,7 @@ func TestFloorsAreJudged(t *testing.T) {
 		t.Errorf("missed %d, want 3:\n%s", r.missed(), r.table())
 	}
 	dir := filepath.Join(t.TempDir(), "deep")
-	if err := r.write(dir, time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)); err != nil {
+	if err := r.write(dir, "", time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"2026-11-22.json", "2026-11-22.txt"} {
@@ -202,7 +202,7 @@ func TestDaemonThatEndsAtOnceIsReportedWithItsLastWords(t *testing.T) {
 	if err := os.WriteFile(binary, []byte("#!/bin/sh\necho the disk is full >&2\nexit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	_, err := startDaemon(within(t, 20*time.Second), binary, dir, seat{}, s)
+	_, err := startDaemon(within(t, 20*time.Second), binary, dir, seat{}, s.trunk())
 	if err == nil || !strings.Contains(err.Error(), "the disk is full") {
 		t.Errorf("a daemon that cannot start: %v", err)
 	}

@@ -21,8 +21,9 @@ import (
 // daemon is the system under test as a process of its own, pinned to one core.
 type daemon struct {
 	*process
-	dir    string
-	target target
+	dir     string
+	target  target
+	metrics netip.AddrPort
 }
 
 const (
@@ -40,8 +41,18 @@ func build(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// startDaemon writes a site document for s and runs the daemon at its seat.
-func startDaemon(ctx context.Context, binary, dir string, at seat, s *site) (*daemon, error) {
+// trunk is the cloud as the daemon is told of it.
+type trunk struct {
+	transport, server, ca string
+}
+
+// trunk is the site's own cloud.
+func (s *site) trunk() trunk {
+	return trunk{"tls", s.cloud.Target(ua.TLS), string(s.cloud.CA())}
+}
+
+// startDaemon writes a site document for a cloud and runs the daemon at its seat.
+func startDaemon(ctx context.Context, binary, dir string, at seat, t trunk) (*daemon, error) {
 	d := &daemon{dir: dir}
 	udp, err := freePort("udp")
 	if err != nil {
@@ -51,8 +62,11 @@ func startDaemon(ctx context.Context, binary, dir string, at seat, s *site) (*da
 	if err != nil {
 		return nil, err
 	}
+	if d.metrics, err = freePort("tcp"); err != nil {
+		return nil, err
+	}
 	d.target = target{UDP: udp, TLS: tls, Domain: udp.Addr().String(), Name: "linekeeper on one core"}
-	files := map[string]string{"site.yaml": d.siteDocument(s), "appliance.yaml": d.settings(), "cloud.pem": string(s.cloud.CA())}
+	files := map[string]string{"site.yaml": d.siteDocument(t), "appliance.yaml": d.settings(), "cloud.pem": t.ca}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, fmt.Errorf("daemon's files: %w", err)
@@ -92,23 +106,26 @@ func freePort(network string) (netip.AddrPort, error) {
 }
 
 func (d *daemon) settings() string {
-	return fmt.Sprintf("data_dir: %s\nlog: {level: warn, format: text}\napi: {socket: %s}\nnetwork: {manage: false}\nmetrics: {listen: \"\"}\n",
-		filepath.Join(d.dir, "data"), filepath.Join(d.dir, "api.sock"))
+	return fmt.Sprintf("data_dir: %s\nlog: {level: warn, format: text}\napi: {socket: %s}\nnetwork: {manage: false}\nmetrics: {listen: %q}\n",
+		filepath.Join(d.dir, "data"), filepath.Join(d.dir, "api.sock"), d.metrics)
 }
 
 // siteDocument describes a site of phoneCount phones with a cloud account each. The
 // port ranges are wide because a call every few milliseconds outruns the rest that a
 // closed port is given.
-func (d *daemon) siteDocument(s *site) string {
+func (d *daemon) siteDocument(t trunk) string {
 	var b strings.Builder
+	secure := ""
+	if t.ca != "" {
+		secure = fmt.Sprintf("tls: {ca: %q, server_name: %s}\n  ", filepath.Join(d.dir, "cloud.pem"), cloudDomain)
+	}
 	fmt.Fprintf(&b, `site: {name: Bench, country: DE, area_code: "89", main_number: "+498955500", timezone: Europe/Berlin}
 provider:
   profile: generic
   domain: %s
   servers: [%q]
-  transport: tls
-  tls: {ca: %q, server_name: %s}
-  srtp: required
+  transport: %s
+  %ssrtp: required
   register: {expires: 600s, spacing: 5ms}
   codecs: [PCMA, PCMU, telephone-event]
   internal_calls: local
@@ -124,7 +141,7 @@ wan:
 quality: {max_calls: 2000}
 ui: {listen: "%s:0"}
 extensions:
-`, cloudDomain, s.cloud.Target(ua.TLS), filepath.Join(d.dir, "cloud.pem"), cloudDomain, d.target.UDP, d.target.TLS, daemonAddress, daemonAddress, daemonAddress)
+`, cloudDomain, t.server, t.transport, secure, d.target.UDP, d.target.TLS, daemonAddress, daemonAddress, daemonAddress)
 	for i := range phoneCount {
 		fmt.Fprintf(&b, "  - {number: %q, name: Phone %d, password: %q, cloud: {account: %q, password: %q}, class: international}\n",
 			extension(i), i, password(i), extension(i), password(i))

@@ -28,51 +28,81 @@ type kamailio struct {
 // errNoPeer: the machine has no Kamailio.
 var errNoPeer = errors.New("kamailio is not installed (apt-get install kamailio kamailio-tls-modules rtpengine-daemon): nothing to compare with")
 
+// kind is what a peer does for a call.
+type kind struct {
+	name   string
+	dialog bool // dialogs kept, topology hidden
+	relay  bool // media ports allocated by rtpengine
+}
+
 // startKamailio runs the peer at the daemon's seat, in front of the same cloud.
 func startKamailio(ctx context.Context, dir string, at seat, s *site) (*kamailio, error) {
+	_, relay := find("rtpengine")
+	kind := kind{name: "Kamailio (dialog, topoh)", dialog: true, relay: relay}
+	security := voice.Required // phones speak SRTP themselves when nobody does it for them
+	if relay {
+		kind.name, security = "Kamailio (dialog, topoh) with rtpengine", voice.Plain
+	}
+	k, t, err := launchKamailio(ctx, dir, at, kind, fmt.Sprintf("sip:%s;transport=tls", s.cloud.Addr(ua.TLS)), string(s.cloud.CA()))
+	if err != nil {
+		return nil, err
+	}
+	k.site = s.beside(t, security)
+	return k, nil
+}
+
+// launchKamailio runs a kind of peer in front of a cloud.
+func launchKamailio(ctx context.Context, dir string, at seat, what kind, cloud, ca string) (*kamailio, target, error) {
+	none := target{}
 	program, ok := find("kamailio")
 	if !ok {
-		return nil, errNoPeer
+		return nil, none, errNoPeer
 	}
 	var ports [3]netip.AddrPort
 	for i, network := range []string{"udp", "tcp", "udp"} {
 		var err error
 		if ports[i], err = freePort(network); err != nil {
-			return nil, err
+			return nil, none, err
 		}
 	}
 	k := &kamailio{}
-	t := target{UDP: ports[0], TLS: ports[1], Domain: ports[0].Addr().String(), Name: "Kamailio (dialog, topoh)"}
-	security := voice.Required // phones speak SRTP themselves when nobody does it for them
-	media := ""
-	if relay, ok := find("rtpengine"); ok {
-		media = ports[2].String()
-		p, err := start(at, dir, "rtpengine", relay, "--foreground", "--log-stderr", "--log-level=3", "--table=-1",
-			"--interface="+daemonAddress, "--listen-ng="+media, "--port-min=30000", "--port-max=49999", "--num-threads=1",
-			"--timeout=3600", "--silent-timeout=3600", "--offer-timeout=3600", "--pidfile="+filepath.Join(dir, "rtpengine.pid"))
+	t := target{UDP: ports[0], TLS: ports[1], Domain: ports[0].Addr().String(), Name: what.name}
+	settings := map[string]any{"UDP": t.UDP, "TLS": t.TLS, "Media": "", "Dir": dir, "Cloud": cloud, "Dialog": what.dialog}
+	if what.relay {
+		p, err := startRelay(at, dir, ports[2].String())
 		if err != nil {
-			return nil, err
+			return nil, none, err
 		}
 		k.processes = append(k.processes, p)
-		t.Name, security = "Kamailio (dialog, topoh) with rtpengine", voice.Plain
+		settings["Media"] = ports[2].String()
 	}
-	if err := writeKamailio(dir, s, t, media); err != nil {
-		return nil, errors.Join(err, k.stop())
+	if err := writeKamailio(dir, settings, ca); err != nil {
+		return nil, none, errors.Join(err, k.stop())
 	}
 	p, err := start(at, dir, "kamailio", program, "-DD", "-E", "-f", filepath.Join(dir, "kamailio.cfg"),
 		"-m", "512", "-M", "32", "-P", filepath.Join(dir, "kamailio.pid"), "-Y", dir, "-w", dir)
 	if err != nil {
-		return nil, errors.Join(err, k.stop())
+		return nil, none, errors.Join(err, k.stop())
 	}
 	k.processes = append(k.processes, p)
 	if err := awaitAnswer(ctx, t.UDP, p.ended); err != nil {
-		return nil, errors.Join(fmt.Errorf("kamailio: %w\n%s", err, p.lastWords()), k.stop())
+		return nil, none, errors.Join(fmt.Errorf("kamailio: %w\n%s", err, p.lastWords()), k.stop())
 	}
 	for _, p := range k.processes {
 		t.PIDs = append(t.PIDs, family(p.pid())...)
 	}
-	k.site = s.beside(t, security)
-	return k, nil
+	return k, t, nil
+}
+
+// startRelay runs rtpengine for a peer.
+func startRelay(at seat, dir, control string) (*process, error) {
+	relay, ok := find("rtpengine")
+	if !ok {
+		return nil, errors.New("rtpengine is not installed (apt-get install rtpengine-daemon)")
+	}
+	return start(at, dir, "rtpengine", relay, "--foreground", "--log-stderr", "--log-level=3", "--table=-1",
+		"--interface="+daemonAddress, "--listen-ng="+control, "--port-min=30000", "--port-max=49999", "--num-threads=1",
+		"--timeout=3600", "--silent-timeout=3600", "--offer-timeout=3600", "--pidfile="+filepath.Join(dir, "rtpengine.pid"))
 }
 
 // find looks for a program where a person's PATH may not.
@@ -85,22 +115,22 @@ func find(name string) (string, bool) {
 	return "", false
 }
 
-func writeKamailio(dir string, s *site, t target, media string) error {
+func writeKamailio(dir string, settings map[string]any, ca string) error {
 	var config strings.Builder
-	err := template.Must(template.New("kamailio").Parse(kamailioConfig)).Execute(&config, map[string]any{
-		"UDP": t.UDP, "TLS": t.TLS, "Media": media, "Dir": dir, "Cloud": s.cloud.Addr(ua.TLS),
-	})
-	if err != nil {
+	if err := template.Must(template.New("kamailio").Parse(kamailioConfig)).Execute(&config, settings); err != nil {
 		return fmt.Errorf("kamailio's configuration: %w", err)
 	}
 	certificate, key, err := selfSigned()
 	if err != nil {
 		return fmt.Errorf("kamailio's certificate: %w", err)
 	}
+	if ca == "" { // no TLS toward the cloud, but the module wants to read one
+		ca = certificate
+	}
 	tls := fmt.Sprintf("[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\ncertificate = %[1]s/peer.pem\nprivate_key = %[1]s/peer.key\n"+
 		"[client:default]\nmethod = TLSv1.2+\nverify_certificate = yes\nca_list = %[1]s/cloud.pem\n", dir)
 	for name, text := range map[string]string{
-		"kamailio.cfg": config.String(), "tls.cfg": tls, "peer.pem": certificate, "peer.key": key, "cloud.pem": string(s.cloud.CA()),
+		"kamailio.cfg": config.String(), "tls.cfg": tls, "peer.pem": certificate, "peer.key": key, "cloud.pem": ca,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return fmt.Errorf("kamailio's files: %w", err)

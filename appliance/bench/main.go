@@ -21,6 +21,7 @@ import (
 const pinnedVariable = "LINEKEEPER_BENCH_PINNED"
 
 type options struct {
+	suite     string
 	cases     []string
 	quick     bool
 	against   string
@@ -37,6 +38,7 @@ const longest = 7*time.Minute + 30*time.Second
 func main() {
 	var o options
 	cases := flag.String("cases", "memory,register,calls,media,kamailio", "what is measured, in this order")
+	flag.StringVar(&o.suite, "suite", "floors", "floors: all cases; calls: what a call's signalling costs, next to peers")
 	flag.BoolVar(&o.quick, "quick", false, "a short run that proves the generators and measures little; nothing is kept")
 	flag.StringVar(&o.against, "against", "daemon", "daemon, or lab: the lab's own cloud, to know the generators' share")
 	flag.StringVar(&o.daemon, "daemon", "", "a daemon that is built already")
@@ -53,7 +55,11 @@ func main() {
 	ua.Quiet()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithTimeout(ctx, longest)
-	missed, err := run(ctx, o)
+	measure := run
+	if o.suite == "calls" {
+		measure = runCalls
+	}
+	missed, err := measure(ctx, o)
 	cancel()
 	stop()
 	switch {
@@ -88,10 +94,7 @@ func pin(at seat) error {
 // run measures and tells how many floors were missed.
 func run(ctx context.Context, o options) (missed int, err error) {
 	now := time.Now()
-	r := &report{
-		Date: now.Format(time.RFC3339), Machine: describeMachine(), Commit: commit(ctx),
-		Command: strings.Join(append([]string{"go run ./appliance/bench"}, os.Args[1:]...), " "), Load: loadAverage(),
-	}
+	r := newReport(ctx, now)
 	s := &site{}
 	defer s.close()
 	if err := s.newCloud(); err != nil {
@@ -126,7 +129,42 @@ func run(ctx context.Context, o options) (missed int, err error) {
 	if o.quick || o.against != "daemon" {
 		return r.missed(), nil
 	}
-	return r.missed(), r.write(o.out, now)
+	return r.missed(), r.write(o.out, "", now)
+}
+
+func newReport(ctx context.Context, now time.Time) *report {
+	return &report{
+		Date: now.Format(time.RFC3339), Machine: describeMachine(), Commit: commit(ctx),
+		Command: strings.Join(append([]string{"go run ./appliance/bench"}, os.Args[1:]...), " "), Load: loadAverage(),
+	}
+}
+
+// runCalls measures the signalling of calls, and tells how many floors were missed.
+func runCalls(ctx context.Context, o options) (missed int, err error) {
+	now := time.Now()
+	r := newReport(ctx, now)
+	dir, err := os.MkdirTemp("", "linekeeper-bench")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if o.daemon == "" {
+		if o.daemon, err = build(ctx, dir); err != nil {
+			return 0, err
+		}
+	}
+	b := &bench{report: r, peerDir: dir, at: seat{core: o.daemonCPU, priority: o.priority}}
+	effort := fullCallEffort()
+	if o.quick {
+		effort = quickCallEffort()
+	}
+	err = measureCalls(ctx, b, o.daemon, dir, effort)
+	r.Load += " before, " + loadAverage() + " after"
+	fmt.Print(r.table())
+	if err != nil || o.quick {
+		return r.missed(), err
+	}
+	return r.missed(), r.write(o.out, "-calls", now)
 }
 
 // aim makes the target: the daemon, or the lab's cloud itself. words tells the end of
@@ -151,7 +189,7 @@ func aim(ctx context.Context, o options, s *site, r *report) (finish func() erro
 			return nil, nil, errors.Join(err, remove())
 		}
 	}
-	d, err := startDaemon(ctx, o.daemon, dir, seat{core: o.daemonCPU, priority: o.priority}, s)
+	d, err := startDaemon(ctx, o.daemon, dir, seat{core: o.daemonCPU, priority: o.priority}, s.trunk())
 	if err != nil {
 		return nil, nil, errors.Join(err, remove())
 	}

@@ -22,14 +22,15 @@ type figure struct {
 
 // report gathers the figures of one run.
 type report struct {
-	Date    string   `json:"date"`
-	Machine string   `json:"machine"`
-	Commit  string   `json:"commit,omitempty"`
-	Command string   `json:"command"`
-	Against string   `json:"against"`
-	Load    string   `json:"load_average"` // of the machine, before and after
-	Figures []figure `json:"figures"`
-	Notes   []string `json:"notes,omitempty"`
+	Date    string    `json:"date"`
+	Machine string    `json:"machine"`
+	Commit  string    `json:"commit,omitempty"`
+	Command string    `json:"command"`
+	Against string    `json:"against"`
+	Load    string    `json:"load_average"` // of the machine, before and after
+	Runs    []callRun `json:"runs,omitempty"`
+	Figures []figure  `json:"figures"`
+	Notes   []string  `json:"notes,omitempty"`
 }
 
 func (r *report) add(in, name string, value float64, unit string) {
@@ -39,6 +40,11 @@ func (r *report) add(in, name string, value float64, unit string) {
 // atLeast adds a figure that must not be below floor.
 func (r *report) atLeast(in, name string, value, floor float64, unit string) {
 	r.Figures = append(r.Figures, figure{in, name, value, unit, fmt.Sprintf("at least %g", floor), value >= floor})
+}
+
+// atMost adds a figure that must not be above ceiling.
+func (r *report) atMost(in, name string, value, ceiling float64, unit string) {
+	r.Figures = append(r.Figures, figure{in, name, value, unit, fmt.Sprintf("at most %g", ceiling), value <= ceiling})
 }
 
 // below adds a figure that must be under limit.
@@ -70,6 +76,7 @@ func (r *report) missed() int {
 func (r *report) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\nmachine: %s\nmeasured: %s %s\ncommand: %s\nload average: %s\n\n", r.Date, r.Machine, r.Against, r.Commit, r.Command, r.Load)
+	r.writeRuns(&b)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "case\tfigure\tvalue\tunit\tfloor\t")
 	for _, f := range r.Figures {
@@ -89,6 +96,25 @@ func (r *report) table() string {
 	return b.String()
 }
 
+// writeRuns lists the call loads one by one.
+func (r *report) writeRuns(b *strings.Builder) {
+	if len(r.Runs) == 0 {
+		return
+	}
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "case\tsystem\trate /s\tok\tfailed\t503\trepeats\tCPU ms/call\tours to it\tset-up p50 ms\tp99 ms\t")
+	for _, c := range r.Runs {
+		ratio := ""
+		if c.Ratio > 0 {
+			ratio = readable(c.Ratio)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t\n", c.Case, c.Who, c.Rate, c.OK, c.Failed, c.Shed, c.Repeats,
+			readable(c.CPU), ratio, readable(c.P50), readable(c.P99))
+	}
+	_ = w.Flush() // a strings.Builder takes everything
+	b.WriteByte('\n')
+}
+
 func readable(v float64) string {
 	switch {
 	case v == float64(int64(v)):
@@ -101,8 +127,8 @@ func readable(v float64) string {
 	return fmt.Sprintf("%.3f", v)
 }
 
-// write keeps the report as text and JSON under dir, named by the time.
-func (r *report) write(dir string, at time.Time) error {
+// write keeps the report as text and JSON under dir, named by the time and the suite.
+func (r *report) write(dir, suite string, at time.Time) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("keeping the report: %w", err)
 	}
@@ -110,7 +136,7 @@ func (r *report) write(dir string, at time.Time) error {
 	if err != nil {
 		return fmt.Errorf("keeping the report: %w", err)
 	}
-	base := filepath.Join(dir, at.Format("2006-01-02"))
+	base := filepath.Join(dir, at.Format("2006-01-02")+suite)
 	for name, data := range map[string][]byte{base + ".json": append(text, '\n'), base + ".txt": []byte(r.table())} {
 		if err := os.WriteFile(name, data, 0o644); err != nil {
 			return fmt.Errorf("keeping the report: %w", err)
