@@ -121,7 +121,9 @@ type Switch struct {
 	auth    atomic.Pointer[authority]
 	lines   *lines
 	notices *notices
-	puzzled puzzled
+	// couriers counts messages under way.
+	couriers atomic.Int64
+	puzzled  puzzled
 
 	mu    sync.Mutex
 	calls map[string]*owner
@@ -233,6 +235,8 @@ func (s *Switch) Request(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 		s.invite(tx, req, flow)
 	case sip.OPTIONS:
 		s.options(tx, req, flow)
+	case sip.MESSAGE:
+		s.message(tx, req, flow)
 	case sip.SUBSCRIBE:
 		s.subscribe(tx, req, flow)
 	case sip.BYE, sip.INFO, sip.UPDATE, sip.PRACK, sip.NOTIFY:
@@ -322,8 +326,8 @@ func (s *Switch) answer(tx *exchange.Server, req *sip.Request, code int) {
 	tx.Respond(resp)
 }
 
-// Allow lists the methods that the switchboard takes; MESSAGE goes within calls only.
-const Allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE"
+// Allow lists the methods that the switchboard takes.
+const Allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, SUBSCRIBE, NOTIFY, MESSAGE"
 
 func (s *Switch) unavailable(tx *exchange.Server, req *sip.Request, after time.Duration) {
 	resp := sip.Respond(req, 503, "", s.random())

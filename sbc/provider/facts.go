@@ -44,6 +44,7 @@ func generic() Profile {
 		Accept:          []number.Style{number.WithPlus, number.WithZeros, number.WithArea, number.WithoutPlus},
 		Identity:        Identity{From: FromAccount, Header: Preferred3325, Anonymous: PrivacyID, Caller: CallerAsserted},
 		Blocked:         []string{"010", "011", "012", "0900"},
+		Messages:        true,
 		CredentialTries: 3,
 		Refusals: map[int]string{
 			401: "the password or the name to authenticate with is wrong",
@@ -70,6 +71,8 @@ func generic() Profile {
 			"Accept":          ours("every form that is unambiguous"),
 			"Identity":        ours("account in From, number in P-Preferred-Identity, withheld by Privacy: id, caller from P-Asserted-Identity (RFC 3325)"),
 			"Codes":           ours("none known"),
+			"Messages":        ours("tried; a cloud without it refuses, and the phone learns that"),
+			"Subscribe":       ours("nothing; what the cloud tells by itself is taken"),
 			"Blocked":         ours("as CNT does: call-by-call, services, premium"),
 			"Exclusive":       ours("a second registration is not expected to do harm"),
 			"CredentialTries": ours("three, then an alarm; never a lock-out"),

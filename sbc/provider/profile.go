@@ -150,8 +150,12 @@ type Profile struct {
 	Write    number.Style
 	Accept   []number.Style
 	Identity Identity
-	Codes    []StarCode
-	Blocked  []string // prefixes that are barred unless the site says otherwise
+	// Messages says that the cloud takes SIP MESSAGE (RFC 3428) for outside numbers.
+	Messages bool
+	// Subscribe are the event packages that the box subscribes to for each line.
+	Subscribe []string
+	Codes     []StarCode
+	Blocked   []string // prefixes that are barred unless the site says otherwise
 	// Exclusive accounts must be registered by one device only.
 	Exclusive bool
 	// CredentialTries is how often rejected credentials are tried before an alarm.

@@ -11,6 +11,7 @@ import (
 // mnet is M-net CloudCom, an innovaphone cloud PBX ("Anforderungen").
 func mnet() Profile {
 	p := generic()
+	p.Messages = false
 	p.Name, p.Title = MNet, "M-net CloudCom"
 	p.Transports = []sip.Transport{sip.TLS}
 	p.Ports = map[sip.Transport]uint16{sip.TLS: 5061}
@@ -33,6 +34,8 @@ func mnet() Profile {
 		"TURN UDP and TCP 3478; media on a dynamic UDP range on both sides",
 	}
 	p.Sources = with(p.Sources, map[string]Source{
+		"Messages":   ours("the document names no SIP MESSAGE"),
+		"Subscribe":  ours("the document is silent: voicemail comes by e-mail"),
 		"Transports": doc("SIP over TLS for third-party devices"),
 		"Ports":      doc("TCP 5061"),
 		"Codecs":     doc("G.711 A/µ, G.722, Opus; the order is ours"),
@@ -47,6 +50,8 @@ func mnet() Profile {
 // cnt is CNT Call Manager ("Leistungsmerkmale").
 func cnt() Profile {
 	p := generic()
+	p.Messages = false
+	p.Subscribe = []string{"message-summary"}
 	p.Name, p.Title = CNT, "CNT Call Manager"
 	p.Transports = []sip.Transport{sip.TLS, sip.UDP, sip.TCP}
 	p.Codecs = []string{"PCMA", "PCMU", "G722", "opus", "G729", "G726-32", "G728", "GSM", "speex", "telephone-event"}
@@ -66,6 +71,8 @@ func cnt() Profile {
 		"fax by T.38 or G.711 passed through",
 	}
 	p.Sources = with(p.Sources, map[string]Source{
+		"Messages":   ours("the document names no SIP MESSAGE"),
+		"Subscribe":  doc("MWI is a feature of the phones; that it is had by subscription is ours"),
 		"Transports": doc("SIP and SIP over TLS; TLS first is ours"),
 		"Codecs":     doc("passed through without transcoding; the order is ours"),
 		"SRTP":       doc("SRTP; that plain RTP is taken too is ours"),
@@ -83,6 +90,8 @@ func cnt() Profile {
 // telekom is DeutschlandLAN Cloud PBX (XPhone's configuration page for it).
 func telekom() Profile {
 	p := generic()
+	p.Messages = false
+	p.Subscribe = []string{"message-summary"}
 	p.Name, p.Title = Telekom, "Telekom DeutschlandLAN Cloud PBX"
 	p.Transports = []sip.Transport{sip.TLS, sip.TCP, sip.UDP}
 	p.Codes = []StarCode{
@@ -99,6 +108,8 @@ func telekom() Profile {
 		"a credential failure of the monitoring account cuts every line: at most three automatic tries",
 	}
 	p.Sources = with(p.Sources, map[string]Source{
+		"Messages":        ours("the document names no SIP MESSAGE"),
+		"Subscribe":       ours("the document is silent; BroadWorks systems tell MWI by subscription, RFC 3842"),
 		"Transports":      ours("the document is silent; TLS first is safe"),
 		"OutsidePrefix":   doc("none; a preset 0 must be removed"),
 		"Codes":           doc("*86, *21, #21"),
@@ -110,6 +121,8 @@ func telekom() Profile {
 // hfo is HFO Crown Centrex (estos' configuration guide).
 func hfo() Profile {
 	p := generic()
+	p.Messages = false
+	p.Subscribe = []string{"message-summary"}
 	p.Name, p.Title = HFO, "HFO Crown Centrex"
 	p.Transports = []sip.Transport{sip.UDP}
 	p.Ports = map[sip.Transport]uint16{sip.UDP: 5060}
@@ -148,6 +161,8 @@ func hfo() Profile {
 		"what is set in the PBX (forwarding, DND) wins over what the client has set; the two aren't synchronised",
 	}
 	p.Sources = with(p.Sources, map[string]Source{
+		"Messages":   ours("the document names no SIP MESSAGE"),
+		"Subscribe":  ours("the document names a mailbox, not how its lamp is told; a refusal is taken for hours"),
 		"Transports": doc("SIP over UDP only"),
 		"Ports":      ours("RFC 3261 19.1.2"),
 		"Register":   doc("600 s practical, up to 3600 s; 300 ms apart; the NAT refresh of 25 s is ours"),
