@@ -2,10 +2,12 @@ package appliance
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"linekeeper/appliance/config"
 	"linekeeper/sbc"
+	"linekeeper/sbc/event"
 	"linekeeper/sbc/number"
 	"linekeeper/sbc/provider"
 	"linekeeper/sbc/sdp"
@@ -31,6 +33,7 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 		Trunk: sbc.Trunk{
 			Zone: trunkZone, Domain: domain(site), Expires: site.Provider.Register.Expires.D(),
 			Spacing: site.Provider.Register.Spacing.D(), Refresh: site.Provider.Register.NATRefresh.D(), Exclusive: p.Exclusive,
+			Summary: slices.Contains(p.Subscribe, string(event.Summary)),
 		},
 		Sides: map[string]sbc.MediaSide{
 			sbc.LAN: {SRTP: policy(site.LAN.SRTP), Low: site.LAN.MediaPorts.Low, High: site.LAN.MediaPorts.High, Addr: site.LAN.MediaAddress},

@@ -101,6 +101,8 @@ type Trunk struct {
 	Expires, Spacing, Refresh time.Duration
 	// Exclusive says that an account must be registered once only.
 	Exclusive bool
+	// Summary says that each line subscribes to its mailbox's lamp (RFC 3842).
+	Summary bool
 }
 
 // Bounds of the switchboard.

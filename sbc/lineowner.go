@@ -37,6 +37,7 @@ type lineOwner struct {
 	loop *loop.Loop[lineEvent, line.Effect]
 	m    *line.Machine
 	stop context.CancelFunc // set by wake
+	lamp *lamp              // nil where the cloud isn't asked about the mailbox
 	cfg  atomic.Pointer[lineConfig]
 	view atomic.Pointer[LineView]
 	way  atomic.Pointer[path]     // nil unless bound
@@ -70,6 +71,9 @@ func newLineOwner(s *Switch, c lineConfig) *lineOwner {
 	o.cfg.Store(&c)
 	o.view.Store(&LineView{Account: c.line.Account, Extension: c.line.Extension, Since: time.Now()})
 	o.m = line.New(line.Config{Expires: c.trunk.Expires, Exclusive: c.trunk.Exclusive, NATRefresh: c.trunk.Refresh, Targets: len(*s.lines.targets.Load()), Failed: s.memory.Refused(c.line), Rand: rand.Float64})
+	if c.trunk.Summary {
+		o.lamp = newLamp(o)
+	}
 	o.loop = loop.New[lineEvent, line.Effect](o, inboxDepth, o.perform)
 	return o
 }
@@ -283,6 +287,9 @@ func (o *lineOwner) became(e line.Became) {
 	o.view.Store(&v)
 	o.log.Info("line", "state", e.State.String(), "cause", e.Cause.String())
 	o.s.evidence.LineChanged(o.look())
+	if o.lamp != nil {
+		o.lamp.line(e.State)
+	}
 }
 
 func (o *lineOwner) alarm(e line.Alarm) {

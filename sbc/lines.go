@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"linekeeper/sbc/event"
 	"linekeeper/sbc/line"
 	"linekeeper/sbc/sip"
 )
@@ -85,6 +86,9 @@ func (l *lines) wake(o *lineOwner, n int) {
 	o.post(lineEvent{in: line.Start{Delay: time.Duration(n) * spacing}})
 	life, stop := context.WithCancel(l.life)
 	o.stop = stop
+	if o.lamp != nil {
+		l.wg.Go(func() { o.lamp.run(life) })
+	}
 	l.wg.Go(func() {
 		defer stop()
 		o.run(life)
@@ -103,6 +107,7 @@ func (l *lines) configure(c *Config) {
 	for account, o := range l.owners {
 		if !wanted[account] {
 			delete(l.owners, account)
+			l.s.SetMailbox(CloudMailbox, o.cfg.Load().line.Extension, event.Counts{})
 			o.post(lineEvent{in: line.Leave{}})
 		}
 	}
@@ -132,7 +137,7 @@ func (l *lines) keep(w lineConfig) bool {
 	case was.trunk.Domain != w.trunk.Domain || was.trunk.Zone != w.trunk.Zone: // another registrar
 		o.post(lineEvent{in: line.Leave{}})
 		return false
-	case was.trunk.Expires != w.trunk.Expires || was.trunk.Refresh != w.trunk.Refresh || was.trunk.Exclusive != w.trunk.Exclusive:
+	case was.trunk.Expires != w.trunk.Expires || was.trunk.Refresh != w.trunk.Refresh || was.trunk.Exclusive != w.trunk.Exclusive || was.trunk.Summary != w.trunk.Summary:
 		o.quit() // its binding is put in place of by the new owner's
 		return false
 	}
@@ -197,6 +202,18 @@ func (l *lines) way(account string, anyhow bool) (sip.Flow, []sip.URI, bool) {
 		routes = w.routes
 	}
 	return flow, routes, true
+}
+
+// lamp is the subscription whose tag ends like this; nil if there is none.
+func (l *lines) lamp(token string) *lamp {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, o := range l.owners {
+		if o.lamp != nil && o.lamp.token == token {
+			return o.lamp
+		}
+	}
+	return nil
 }
 
 // Lines lists how the lines stand.

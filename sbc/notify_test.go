@@ -54,8 +54,8 @@ func (p *peer) refreshes(sub *sip.Request, ok *sip.Response, words ...string) {
 	p.send(p.prove(req, resp, p.name, "secret"+p.name, 0))
 }
 
-// lamp is a dialog-info document as a phone reads it.
-type lamp struct {
+// shown is a dialog-info document as a phone reads it.
+type shown struct {
 	Version int    `xml:"version,attr"`
 	State   string `xml:"state,attr"`
 	Entity  string `xml:"entity,attr"`
@@ -69,7 +69,7 @@ type lamp struct {
 	} `xml:"dialog"`
 }
 
-func lampOf(t *testing.T, req *sip.Request) (l lamp) {
+func lampOf(t *testing.T, req *sip.Request) (l shown) {
 	t.Helper()
 	if err := xml.Unmarshal(req.Body(), &l); err != nil {
 		t.Fatalf("%v in\n%s", err, sip.Bytes(req))
@@ -80,7 +80,7 @@ func lampOf(t *testing.T, req *sip.Request) (l lamp) {
 	return l
 }
 
-func (l lamp) String() string {
+func (l shown) String() string {
 	var out []string
 	for _, d := range l.Dialogs {
 		out = append(out, d.Direction+" "+d.State+" "+d.Remote)
@@ -90,9 +90,9 @@ func (l lamp) String() string {
 
 // shows plays NOTIFYs until nothing comes for a second and yields the last one's
 // document; every number must not be below the one before.
-func (p *peer) shows() lamp {
+func (p *peer) shows() shown {
 	p.t.Helper()
-	var l lamp
+	var l shown
 	last := uint32(0)
 	for {
 		select {

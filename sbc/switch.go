@@ -239,7 +239,9 @@ func (s *Switch) Request(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 		s.message(tx, req, flow)
 	case sip.SUBSCRIBE:
 		s.subscribe(tx, req, flow)
-	case sip.BYE, sip.INFO, sip.UPDATE, sip.PRACK, sip.NOTIFY:
+	case sip.NOTIFY:
+		s.told(tx, req, flow, "")
+	case sip.BYE, sip.INFO, sip.UPDATE, sip.PRACK:
 		s.answer(tx, req, 481)
 	default:
 		s.answer(tx, req, 405)
@@ -272,8 +274,12 @@ func (s *Switch) owner(tag string) (*owner, call.LegID) {
 }
 
 func (s *Switch) inDialog(tx *exchange.Server, req *sip.Request, flow sip.Flow, tag string) {
-	if strings.HasPrefix(tag, noticeTag) {
+	switch {
+	case strings.HasPrefix(tag, noticeTag):
 		s.resubscribe(tx, req, flow, tag)
+		return
+	case strings.HasPrefix(tag, lampTag):
+		s.told(tx, req, flow, tag)
 		return
 	}
 	o, leg := s.owner(tag)
