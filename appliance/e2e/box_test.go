@@ -22,6 +22,7 @@ type Site struct {
 	CAFile   string // authority of the cloud's certificate
 	BoxLAN   string
 	BoxWAN   string
+	Log      string // level, default debug
 }
 
 const siteDocument = `
@@ -113,6 +114,9 @@ func (town *Town) Linekeeper(t *testing.T, site Site) *Box {
 	if site.Internal == "" {
 		site.Internal = "local"
 	}
+	if site.Log == "" {
+		site.Log = "debug"
+	}
 	// A socket's path must be short, so this is no t.TempDir.
 	dir, err := os.MkdirTemp("", "lk")
 	if err != nil {
@@ -125,8 +129,8 @@ func (town *Town) Linekeeper(t *testing.T, site Site) *Box {
 		t.Fatal(err)
 	}
 	writeFile(t, box.site, text.String())
-	writeFile(t, box.config(), fmt.Sprintf("data_dir: %s\nlog: {level: debug, format: text}\napi: {socket: %s}\nmetrics: {listen: \"127.0.0.1:9464\"}\n",
-		filepath.Join(dir, "data"), box.socket()))
+	writeFile(t, box.config(), fmt.Sprintf("data_dir: %s\nlog: {level: %s, format: text}\napi: {socket: %s}\nmetrics: {listen: \"127.0.0.1:9464\"}\n",
+		filepath.Join(dir, "data"), site.Log, box.socket()))
 	box.Up(t)
 	return box
 }

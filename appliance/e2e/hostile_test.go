@@ -237,8 +237,19 @@ func (b *Box) files(t *testing.T) int {
 	return len(open)
 }
 
-// metric reads one of the daemon's metrics that has no labels.
+// metric reads one of the daemon's metrics; its labels are part of the name.
 func (b *Box) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	page := b.scrape(t)
+	value, ok := page[name]
+	if !ok {
+		t.Fatalf("there is no metric %s among %d", name, len(page))
+	}
+	return value
+}
+
+// scrape reads all of the daemon's metrics.
+func (b *Box) scrape(t *testing.T) map[string]float64 {
 	t.Helper()
 	var page string
 	b.town.Box.Inside(t, func() error {
@@ -257,17 +268,14 @@ func (b *Box) metric(t *testing.T, name string) float64 {
 		page = string(text)
 		return err
 	})
+	all := map[string]float64{}
 	for line := range strings.Lines(page) {
-		if value, ok := strings.CutPrefix(line, name+" "); ok {
-			number, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return number
+		name, value, found := strings.Cut(strings.TrimSpace(line), " ")
+		if number, err := strconv.ParseFloat(value, 64); found && err == nil {
+			all[name] = number
 		}
 	}
-	t.Fatalf("there is no metric %s in %q", name, tail(page, 500))
-	return 0
+	return all
 }
 
 // TestABrokenSiteDocumentStopsNobody breaks the file under a running daemon
