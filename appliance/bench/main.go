@@ -32,12 +32,18 @@ type options struct {
 	priority  int
 }
 
+// The cases of the suites.
+const (
+	allFloors = "memory,register,calls,media,kamailio"
+	allCalls  = "memory,price,sustained"
+)
+
 // longest is when a run is given up, whatever it is at.
 const longest = 7*time.Minute + 30*time.Second
 
 func main() {
 	var o options
-	cases := flag.String("cases", "memory,register,calls,media,kamailio", "what is measured, in this order")
+	cases := flag.String("cases", "", "what is measured, in this order (floors: "+allFloors+"; calls: "+allCalls+")")
 	flag.StringVar(&o.suite, "suite", "floors", "floors: all cases; calls: what a call's signalling costs, next to peers")
 	flag.BoolVar(&o.quick, "quick", false, "a short run that proves the generators and measures little; nothing is kept")
 	flag.StringVar(&o.against, "against", "daemon", "daemon, or lab: the lab's own cloud, to know the generators' share")
@@ -47,6 +53,9 @@ func main() {
 	flag.IntVar(&o.loadCPU, "load-cpu", 1, "core of the generators")
 	flag.IntVar(&o.priority, "priority", 0, "real-time priority of everything that is measured, for a machine that others use (needs root)")
 	flag.Parse()
+	if *cases == "" {
+		*cases = map[string]string{"floors": allFloors, "calls": allCalls}[o.suite]
+	}
 	o.cases = strings.Split(*cases, ",")
 	if err := pin(seat{core: o.loadCPU, priority: o.priority}); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -158,7 +167,7 @@ func runCalls(ctx context.Context, o options) (missed int, err error) {
 	if o.quick {
 		effort = quickCallEffort()
 	}
-	err = measureCalls(ctx, b, o.daemon, dir, effort)
+	err = measureCalls(ctx, b, o.daemon, dir, effort, o.cases)
 	r.Load += " before, " + loadAverage() + " after"
 	fmt.Print(r.table())
 	if err != nil || o.quick {

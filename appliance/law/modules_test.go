@@ -28,7 +28,7 @@ var reasons = map[string]string{
 	"github.com/vishvananda/netns":        "network namespaces",
 	"go.etcd.io/bbolt":                    "one file that survives a power cut",
 	"go.yaml.in/yaml/v3":                  "the site document, with the position of every node",
-	"golang.org/x/net":                    "many packets in one system call, TOS per packet",
+	"golang.org/x/net":                    "bounds on the connections of the HTTP servers",
 	"golang.org/x/sync":                   "groups of goroutines that end together",
 	"golang.org/x/sys":                    "socket options",
 	"pgregory.net/rapid":                  "properties instead of examples, for tests",

@@ -1,6 +1,10 @@
 package media
 
-import "linekeeper/sbc/sdp"
+import (
+	"time"
+
+	"linekeeper/sbc/sdp"
+)
 
 // maxInbox bounds what may wait for a worker. Closing is never refused.
 const maxInbox = 1 << 16
@@ -32,22 +36,35 @@ type command struct {
 func (w *worker) post(c command) bool {
 	w.mu.Lock()
 	refused := w.ended || len(w.inbox) >= maxInbox && c.kind != doClose && c.kind != doLeave
-	first := len(w.inbox) == 0
-	if !refused {
-		w.inbox = append(w.inbox, c)
+	if refused {
+		w.mu.Unlock()
+		return false
 	}
+	w.inbox = append(w.inbox, c)
+	lazy := c.kind == doAdd || c.kind == doClose
+	now := !w.rung && !lazy
+	later := !w.rung && lazy && !w.late
+	w.late = w.late || later
 	w.mu.Unlock()
-	if first && !refused {
+	switch {
+	case now:
 		w.wake()
+	case later:
+		time.AfterFunc(lazyRing, w.wake)
 	}
-	return !refused
+	return true
 }
+
+// lazyRing is how long an idle worker may leave a closed stream's ports open, or a new
+// stream, which is silent until something is set, to itself: being woken for each one
+// costs more than the work.
+const lazyRing = 20 * time.Millisecond
 
 // commands carries out what was asked so far, in order.
 func (w *worker) commands() {
 	w.mu.Lock()
 	list := w.inbox
-	w.inbox = w.spare[:0]
+	w.inbox, w.rung = w.spare[:0], false
 	w.mu.Unlock()
 	for i := range list {
 		w.perform(&list[i])

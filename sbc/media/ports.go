@@ -93,8 +93,8 @@ func (p *ports) give(key portKey, rest time.Duration) {
 
 // close closes the sockets and lets the ports rest.
 func (p *ports) close(c pair) {
-	_ = unix.Close(c.rtp) // an UDP socket has nothing left to fail with
-	_ = unix.Close(c.rtcp)
+	closeSocket(c.rtp)
+	closeSocket(c.rtcp)
 	p.give(portKey{c.addr, c.port}, p.rest)
 }
 
@@ -105,7 +105,7 @@ func bindPair(addr netip.Addr, port uint16, dscp uint8) (pair, error) {
 	}
 	b, err := bind(addr, port+1, dscp)
 	if err != nil {
-		_ = unix.Close(a)
+		closeSocket(a)
 		return pair{}, err
 	}
 	got := pair{addr: addr, port: port, rtp: a, rtcp: b, bound4: addr.Is4() && !addr.IsUnspecified()}

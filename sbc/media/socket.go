@@ -28,24 +28,20 @@ func bind(addr netip.Addr, port uint16, dscp uint8) (fd int, err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = unix.Close(fd)
+			closeSocket(fd)
 		}
 	}()
 	if err = mark(fd, addr, dscp); err != nil {
 		return -1, fmt.Errorf("mark media socket: %w", err)
 	}
 	for _, opt := range [...]int{unix.SO_RCVBUF, unix.SO_SNDBUF} {
-		if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, socketBuffer); err != nil {
+		if err = setOption(fd, unix.SOL_SOCKET, opt, socketBuffer); err != nil {
 			return -1, fmt.Errorf("size media socket buffer: %w", err)
 		}
 	}
-	var at unix.Sockaddr
-	if addr.Is6() {
-		at = &unix.SockaddrInet6{Port: int(port), Addr: addr.As16()}
-	} else {
-		at = &unix.SockaddrInet4{Port: int(port), Addr: addr.As4()}
-	}
-	if err = unix.Bind(fd, at); err != nil {
+	// An address without a port is one to bind to as well, so not by sockaddrOf.
+	at := sockaddrAt(netip.AddrPortFrom(addr, port))
+	if err = bindTo(fd, &at); err != nil {
 		return -1, fmt.Errorf("bind media socket to %s: %w", netip.AddrPortFrom(addr, port), err)
 	}
 	return fd, nil
@@ -54,16 +50,16 @@ func bind(addr netip.Addr, port uint16, dscp uint8) (fd int, err error) {
 // mark sets DSCP and the priority of the queueing discipline.
 func mark(fd int, addr netip.Addr, dscp uint8) error {
 	if addr.Is6() {
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+		if err := setOption(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
 			return err
 		}
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, int(dscp)<<2); err != nil {
+		if err := setOption(fd, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, int(dscp)<<2); err != nil {
 			return err
 		}
-	} else if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TOS, int(dscp)<<2); err != nil {
+	} else if err := setOption(fd, unix.IPPROTO_IP, unix.IP_TOS, int(dscp)<<2); err != nil {
 		return err
 	}
-	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, voicePriority)
+	return setOption(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, voicePriority)
 }
 
 // sockaddr is a destination in the kernel's form, made once per route.
@@ -74,10 +70,14 @@ type sockaddr struct {
 
 // sockaddrOf is empty for an address that nothing can be sent to.
 func sockaddrOf(a netip.AddrPort) sockaddr {
-	var s sockaddr
 	if !a.IsValid() || a.Port() == 0 || a.Addr().IsUnspecified() {
-		return s
+		return sockaddr{}
 	}
+	return sockaddrAt(a)
+}
+
+// sockaddrAt is any address in the kernel's form.
+func sockaddrAt(a netip.AddrPort) (s sockaddr) {
 	binary.BigEndian.PutUint16(s.raw[2:], a.Port())
 	if a.Addr().Is4() {
 		binary.NativeEndian.PutUint16(s.raw[:], unix.AF_INET)

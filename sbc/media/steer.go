@@ -108,8 +108,8 @@ func changeMap(command, fd int, key, value []byte) error {
 	if value != nil {
 		attr.value = unsafe.Pointer(&value[0])
 	}
-	_, err := bpf(command, unsafe.Pointer(attr), unsafe.Sizeof(*attr))
-	return err
+	_, _, e := unix.RawSyscall(unix.SYS_BPF, uintptr(command), uintptr(unsafe.Pointer(attr)), unsafe.Sizeof(*attr))
+	return fault(e)
 }
 
 func bpf(command int, attr unsafe.Pointer, size uintptr) (int, error) {

@@ -2,7 +2,6 @@ package media
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,6 +61,8 @@ type worker struct {
 
 	mu    sync.Mutex
 	inbox []command
+	rung  bool // the bell, since the inbox was read
+	late  bool // the bell will be rung within lazyRing
 	ended bool
 
 	// The rest belongs to the goroutine of run.
@@ -191,8 +192,7 @@ func (w *worker) sleep() {
 func (w *worker) heed(n int) {
 	for i := range w.events[:max(n, 0)] {
 		if w.events[i].Fd == bell {
-			var b [8]byte
-			_, _ = unix.Read(w.event, b[:])
+			hush(w.event)
 		}
 	}
 }
@@ -309,12 +309,12 @@ func (w *worker) remove(s *Stream) {
 
 // wake makes the worker look at its inbox.
 func (w *worker) wake() {
-	var one [8]byte
-	binary.NativeEndian.PutUint64(one[:], 1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.late = false
 	if !w.ended {
-		_, _ = unix.Write(w.event, one[:]) // full means that it is awake already
+		w.rung = true
+		ring(w.event)
 	}
 }
 

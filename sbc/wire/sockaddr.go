@@ -17,6 +17,23 @@ func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16(), ZoneId: scope(addr.Addr())}
 }
 
+// putName writes an address where a message header points, and tells its length.
+func putName(name *[unix.SizeofSockaddrInet6]byte, addr netip.AddrPort) uint32 {
+	binary.BigEndian.PutUint16(name[2:], addr.Port())
+	if addr.Addr().Is4() {
+		ip := addr.Addr().As4()
+		binary.NativeEndian.PutUint16(name[:], unix.AF_INET)
+		copy(name[4:8], ip[:])
+		return unix.SizeofSockaddrInet4
+	}
+	ip := addr.Addr().As16()
+	binary.NativeEndian.PutUint16(name[:], unix.AF_INET6)
+	clear(name[4:8]) // flow information
+	copy(name[8:24], ip[:])
+	binary.NativeEndian.PutUint32(name[24:], scope(addr.Addr()))
+	return unix.SizeofSockaddrInet6
+}
+
 // scope is the number of the interface that a link-local address belongs to.
 func scope(addr netip.Addr) uint32 {
 	if addr.Zone() == "" {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +23,30 @@ type datagrams struct {
 	borrowed     bool // opened for sending, in a zone that does not listen
 	sock         *net.UDPConn
 	raw          syscall.RawConn
+	out          departure // guarded by raw.Write, which lets in one at a time
+}
+
+// departure is the room for one sendmsg; the kernel reads it where it is.
+type departure struct {
+	head  unix.Msghdr
+	name  [unix.SizeofSockaddrInet6]byte
+	piece unix.Iovec
+}
+
+// send makes one system call that never blocks, so the scheduler need not hear of
+// it (see batch).
+func (d *departure) send(fd uintptr, b, oob []byte, to netip.AddrPort) error {
+	d.piece.Base = unsafe.SliceData(b)
+	d.piece.SetLen(len(b))
+	d.head = unix.Msghdr{Name: &d.name[0], Namelen: putName(&d.name, to), Iov: &d.piece, Control: unsafe.SliceData(oob)}
+	d.head.SetIovlen(1)
+	d.head.SetControllen(len(oob))
+	_, _, fault := unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&d.head)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	d.piece.Base, d.head.Control = nil, nil
+	if fault != 0 {
+		return fault
+	}
+	return nil
 }
 
 func rawControl(set func(fd int) error) func(string, string, syscall.RawConn) error {
@@ -88,10 +113,9 @@ func (s *datagrams) write(b []byte, local netip.Addr, remote netip.AddrPort) err
 	if s.bound.Addr().IsUnspecified() && local.IsValid() && !local.IsUnspecified() {
 		oob = origin(local)
 	}
-	to := sockaddr(remote)
 	var inner error
 	err := s.raw.Write(func(fd uintptr) bool {
-		_, inner = unix.SendmsgN(int(fd), b, oob, to, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		inner = s.out.send(fd, b, oob, remote)
 		return true
 	})
 	switch {
