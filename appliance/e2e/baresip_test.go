@@ -27,6 +27,7 @@ type Account struct {
 	Hz             float64
 	Addr           string // where it listens, the host's address if empty
 	Port           int    // where it listens, 0 for any
+	MWI            bool   // it watches its mailbox
 }
 
 // Baresip is a running phone with a remote control.
@@ -78,7 +79,7 @@ func (h *Host) StartBaresip(t *testing.T, a Account) *Baresip {
 		t.Fatal(err)
 	}
 	render(t, "../../testdata/baresip/config", filepath.Join(dir, "config"), map[string]any{
-		"Addr": a.Addr, "Control": controlPort, "Tone": tone, "Sound": sound, "CAFile": a.CAFile, "Port": a.Port,
+		"Addr": a.Addr, "Control": controlPort, "Tone": tone, "Sound": sound, "CAFile": a.CAFile, "Port": a.Port, "MWI": a.MWI,
 	})
 	render(t, "../../testdata/baresip/accounts", filepath.Join(dir, "accounts"), a)
 	writeFile(t, filepath.Join(dir, "contacts"), "")
