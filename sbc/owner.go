@@ -234,10 +234,28 @@ func (o *owner) send(e call.Send) {
 			_ = o.post(call.Failed{Leg: leg, Ref: ref, Err: ev.Err})
 			return
 		}
+		if first && ev.Response.StatusCode >= 400 {
+			o.explain(e.Flow, int(ev.Response.StatusCode))
+		}
 		_ = o.post(call.Answer{Leg: leg, Ref: ref, Resp: ev.Response, Flow: ev.Flow})
 	})
 	if first { // nothing else can be cancelled
 		o.invites[ref] = c
+	}
+}
+
+// explain says in the log what a refusal of the cloud or of a UC server usually
+// means: the code alone sends a technician to the wrong place.
+func (o *owner) explain(flow sip.Flow, code int) {
+	meanings, who := o.cfg.Profile.Refusals, o.cfg.Profile.Title
+	switch c := o.cfg.client(flow); {
+	case c != nil:
+		meanings, who = c.Profile.Refusals, c.Profile.Title
+	case lanZone(flow.Zone):
+		return
+	}
+	if m := meanings[code]; m != "" {
+		o.log.Info("call refused", "by", who, "code", code, "meaning", m)
 	}
 }
 

@@ -44,14 +44,18 @@ func (h handler) Admit(ctx context.Context, a *ua.Agent, req *sip.Request, tx *s
 	if req.Method != sip.INVITE || req.To().Params.Has("tag") {
 		return true
 	}
-	switch v := c.judge(req, "Proxy-Authorization", req.From().Address.User); v {
+	user := req.From().Address.User
+	if user == "anonymous" { // RFC 3323 4.1: who calls stands in the credentials alone
+		user = c.proverOf(req)
+	}
+	switch v := c.judge(req, "Proxy-Authorization", user); v {
 	case proven:
 		return true
 	case missing, outdated:
 		a.Respond(tx, req, 407, "Proxy Authentication Required", c.challenges("Proxy-Authenticate", v == outdated)...)
 	case wrong:
 		c.count(func(s *Stats) { s.BadCredentials++ })
-		c.wrongTry(req.From().Address.User)
+		c.wrongTry(user)
 		a.Respond(tx, req, 403, "Forbidden")
 	}
 	return false

@@ -299,10 +299,7 @@ func (c *Cloud) codeNumber(number string) bool {
 }
 
 func (c *Cloud) took(call *ua.Call, text string) {
-	user := ""
-	if from := call.Invite().From(); from != nil {
-		user = c.prover(call)
-	}
+	user := c.prover(call)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.codes) < maxRecords {
@@ -315,8 +312,11 @@ func (c *Cloud) took(call *ua.Call, text string) {
 func codeScript() Script { return Script{Does: Answers, Tone: 425, HangupAfter: time.Second} }
 
 // prover is the account that proved itself in a call's INVITE.
-func (c *Cloud) prover(call *ua.Call) string {
-	h := call.Invite().GetHeader("Proxy-Authorization")
+func (c *Cloud) prover(call *ua.Call) string { return c.proverOf(call.Invite()) }
+
+// proverOf is the account that the credentials of an INVITE name.
+func (c *Cloud) proverOf(req *sip.Request) string {
+	h := req.GetHeader("Proxy-Authorization")
 	if h == nil {
 		return ""
 	}

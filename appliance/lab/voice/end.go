@@ -20,6 +20,8 @@ import (
 // Config says what an end is.
 type Config struct {
 	Addr    netip.Addr // local address; the port is given by the kernel
+	Low     uint16     // first and last port instead, both in the range; 0: any
+	High    uint16
 	Terms   Terms
 	Tone    float64     // Hz sent while sending is agreed; 0: silence
 	Level   float64     // dBm0; 0: tone.DefaultLevel
@@ -57,7 +59,7 @@ type ear struct {
 
 // Open binds a socket and starts listening; Close ends it.
 func Open(cfg Config, pacer *Pacer) (*End, error) {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(cfg.Addr, 0)))
+	conn, err := bind(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("media socket on %s: %w", cfg.Addr, err)
 	}
@@ -85,6 +87,16 @@ func Open(cfg Config, pacer *Pacer) (*End, error) {
 	go e.read()
 	pacer.add(e)
 	return e, nil
+}
+
+// bind opens the socket on the first port of the range that is free.
+func bind(cfg Config) (conn *net.UDPConn, err error) {
+	for port := int(cfg.Low); port <= int(cfg.High); port += 2 {
+		if conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(cfg.Addr, uint16(port)))); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
 }
 
 // Close stops sending and listening and frees the socket.
