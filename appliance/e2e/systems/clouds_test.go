@@ -180,7 +180,7 @@ extensions:
 	s.must(s.api.RetryLines(s.within(longest)), "lines --retry")
 	s.online(3)
 
-	x := newXPhone(s, "771")
+	x := s.xphone("", "771")
 	a, b := s.phone("771", 440), s.phone("7770", 523)
 	s.calls(out{from: a, dials: "0895601", number: "+49895601", shows: base + "771", secure: true, hold: true})
 	s.calls(out{from: a, dials: "77010", number: "+498977010", shows: base + "771", secure: true}) // longer than an extension
@@ -273,7 +273,9 @@ extensions:
 // can, after one of them has been wrong ten times.
 func (s *scene) ucServer(exts []string) []*phone.Phone {
 	s.Helper()
-	at := func(c *phone.Config) { c.Local, c.Codecs, c.Security = s.addr(serverHost), []tone.Law{tone.A, tone.Mu}, voice.Plain }
+	at := func(c *phone.Config) {
+		c.Local, c.Codecs, c.Security = s.addr(serverHost), []tone.Law{tone.A, tone.Mu}, voice.Plain
+	}
 	wrong := s.unregistered(exts[0], 0, at, func(c *phone.Config) { c.Password = "falsch" })
 	for range 10 {
 		if err := wrong.Register(s.within(longest)); err == nil {
