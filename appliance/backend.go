@@ -77,13 +77,14 @@ func (b *Box) Extensions() []api.Extension {
 		busy[c.Caller.Extension]++
 		busy[c.Callee]++
 	}
+	watches := b.sw.Watching()
 	states := make(map[string]string)
 	for _, l := range b.sw.Lines() {
 		states[l.Extension] = lineState(l.State)
 	}
 	out := make([]api.Extension, 0, len(site.Extensions))
 	for _, e := range site.Extensions {
-		x := api.Extension{Number: e.Number, Name: e.Name, Public: string(e.Public), Class: string(e.Class), Line: states[e.Number], Calls: busy[e.Number], Contacts: []api.Contact{}}
+		x := api.Extension{Number: e.Number, Name: e.Name, Public: string(e.Public), Class: string(e.Class), Line: states[e.Number], Calls: busy[e.Number], Watches: watches[e.Number], Contacts: []api.Contact{}}
 		for _, c := range bound[e.Number] {
 			x.Registered = true
 			x.Contacts = append(x.Contacts, api.Contact{Address: c.Flow.Remote.String(), Transport: string(c.Flow.Transport), Agent: c.UserAgent, Since: c.Since, Expires: c.Expires})

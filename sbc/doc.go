@@ -6,5 +6,6 @@
 //
 //	wire ─▶ exchange ─▶ Switch ─┬─▶ registrar ─▶ location
 //	                            ├─▶ owner of a call (call.Machine) ─▶ media
-//	                            └─▶ lines (line.Machine)
+//	                            ├─▶ notices (event.Notifier): what phones watch
+//	                            └─▶ lines (line.Machine, event.Subscriber)
 package sbc

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -493,5 +494,43 @@ func TestStormOfThousandKeys(t *testing.T) {
 		if n := w.s.Watching()["22"]; n != keys {
 			t.Errorf("%d keys are left", n)
 		}
+	})
+}
+
+func TestPhoneThatLostItsConnectionIsToldOnTheNewOne(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		flow := sip.Flow{Zone: LAN, Transport: sip.TCP, Local: netip.MustParseAddrPort("192.0.2.1:5060"), Remote: netip.MustParseAddrPort("192.0.2.10:40001"), Conn: 3}
+		old := w.join("22", flow)
+		old.registers()
+		_, _, first := old.watches("23", "dialog")
+		caller, ringer := w.phone("24", 9), w.rest("23", 30)
+		old.gone = true
+		caller.ringsAndGivesUp(ringer)
+		time.Sleep(time.Second)
+		if w.s.Watching()["22"] != 1 {
+			t.Fatal("a broken connection ended the subscription")
+		}
+		flow.Remote, flow.Conn = netip.MustParseAddrPort("192.0.2.10:40002"), 4
+		back := w.join("22", flow)
+		back.registers()
+		again := back.told()
+		if sip.CallIDOf(again) != sip.CallIDOf(first) || again.CSeq().SeqNo <= first.CSeq().SeqNo || len(lampOf(t, again).Dialogs) != 0 {
+			t.Errorf("told\n%s", sip.Bytes(again))
+		}
+	})
+}
+
+func TestOnePhoneCannotTakeAllTheRoom(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		p, other := w.phone("22", 10), w.phone("24", 11)
+		for range maxNoticesEach {
+			p.watches("23", "dialog")
+		}
+		c := p.contact()
+		resp := p.asks(p.request(sip.SUBSCRIBE, "23", "Event: dialog", "Contact: <"+sip.URIText(&c)+">"))
+		if resp.StatusCode != 503 || sip.HeaderValue(resp, "Retry-After") != "60" {
+			t.Errorf("one more gets\n%s", sip.Bytes(resp))
+		}
+		other.watches("23", "dialog")
 	})
 }

@@ -60,6 +60,7 @@ type Extension struct {
 	LastSeen   time.Time `json:"last_seen,omitzero" doc:"last registration of any phone; absent: never"`
 	Line       string    `json:"line,omitempty" doc:"state of the cloud account behind it; absent: none"`
 	Calls      int       `json:"calls" minimum:"0" doc:"calls in progress"`
+	Watches    int       `json:"watches" minimum:"0" doc:"lamps and lists that its phones subscribe to (BLF, MWI)"`
 }
 
 // Contact is one phone registered for an extension.
