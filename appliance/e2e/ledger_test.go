@@ -54,24 +54,6 @@ func leaks(before, after holding) []string {
 	return found
 }
 
-// row is one line of the soak's table.
-func (h holding) row(name string, more ...string) string {
-	row := fmt.Sprintf("%-10s", name)
-	for _, b := range bounds() {
-		row += fmt.Sprintf(" %9.5g", b.of(h)/b.unit)
-	}
-	return row + " " + strings.Join(more, " ")
-}
-
-// heading is the line above the rows.
-func heading(more ...string) string {
-	row := fmt.Sprintf("%-10s", "")
-	for _, b := range bounds() {
-		row += fmt.Sprintf(" %9s", b.what)
-	}
-	return row + " " + strings.Join(more, " ")
-}
-
 // TestLedgerFindsWhatWasLeftBehind proves that the soak can fail, figure by figure.
 func TestLedgerFindsWhatWasLeftBehind(t *testing.T) {
 	before := holding{Goroutines: 60, Files: 40, Resident: 50 * mebi, Heap: 12 * mebi, Contacts: 32, Transactions: 2}

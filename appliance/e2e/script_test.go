@@ -22,6 +22,7 @@ type Script struct {
 	caller  bool   // this side began the call
 	from    string // the caller's own name
 	asked   string // method of the last request of ours
+	within  bool   // it was one within the call
 	seq     int    // its number
 	version int    // of our session description
 	number  string // and whom it called
@@ -119,39 +120,46 @@ func (s *Script) send(repeat bool, lines []string, m *message) {
 
 // Dial calls a number through the box as a phone does: challenged once.
 func (s *Script) Dial(caller, number string, options ...Option) {
-	s.invite(caller, number, "", options)
+	s.Begin("INVITE", caller, number, options...)
+}
+
+// Begin asks for something new as a phone does: challenged once.
+func (s *Script) Begin(method, caller, number string, options ...Option) {
+	s.begin(method, caller, number, options)
 	s.Recv("401", has("WWW-Authenticate", "MD5"), auth)
-	s.refused()
-	s.invite(caller, number, "[authentication username="+caller+" password=phone-secret-"+caller+"]", options)
+	if method == "INVITE" {
+		s.refused()
+	}
+	s.begin(method, caller, number, append([]Option{proven(caller)}, options...))
+}
+
+// proven answers the challenge that came last.
+func proven(caller string) Option {
+	return header("[authentication username=" + caller + " password=phone-secret-" + caller + "]")
 }
 
 // Call calls a number at the box as the cloud does: unchallenged.
 func (s *Script) Call(caller, number string, options ...Option) {
-	s.invite(caller, number, "", options)
+	s.begin("INVITE", caller, number, options)
 }
 
 func auth(m *message) { m.mark = "auth" }
 
-func (s *Script) invite(caller, number, credentials string, options []Option) {
-	s.caller, s.from, s.asked = true, caller, "INVITE"
+func (s *Script) begin(method, caller, number string, options []Option) {
+	s.caller, s.from, s.number, s.asked = true, caller, number, method
 	s.seq++
-	m := s.message(options)
 	lines := []string{
-		"INVITE sip:" + number + "@[remote_ip]:[remote_port] SIP/2.0",
+		method + " sip:" + number + "@[remote_ip]:[remote_port] SIP/2.0",
 		"Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport",
 		"Max-Forwards: 70",
 		"From: <sip:" + caller + "@[remote_ip]>;tag=[pid]c[call_number]",
 		"To: <sip:" + number + "@[remote_ip]>",
 		"Call-ID: [call_id]",
-		"CSeq: " + strconv.Itoa(s.seq) + " INVITE",
+		"CSeq: " + strconv.Itoa(s.seq) + " " + method,
 		"Contact: <sip:" + caller + "@[local_ip]:[local_port]>",
 		"User-Agent: SIPp",
 	}
-	if credentials != "" {
-		lines = append(lines, credentials)
-	}
-	s.number = number
-	s.send(true, lines, m)
+	s.send(true, lines, s.message(options))
 }
 
 // dialogue are the headers of a request of ours within the call.
@@ -168,13 +176,14 @@ func (s *Script) dialogue(method string, seq int) []string {
 		"Max-Forwards: 70", from, to,
 		"Call-ID: [call_id]",
 		"CSeq: " + strconv.Itoa(seq) + " " + method,
+		"User-Agent: SIPp",
 	}
 }
 
 // Ask sends a request within the call.
 func (s *Script) Ask(method string, options ...Option) {
 	s.seq++
-	s.asked = method
+	s.asked, s.within = method, true
 	lines := s.dialogue(method, s.seq)
 	if method != "BYE" {
 		lines = append(lines, "Contact: <sip:"+s.contact()+"@[local_ip]:[local_port]>")
@@ -194,10 +203,14 @@ func (s *Script) Ack(options ...Option) {
 	s.send(false, s.dialogue("ACK", s.seq), s.message(options))
 }
 
-// refused acknowledges a refusal of the first INVITE: same branch.
+// refused acknowledges a refusal of the last INVITE: same target, same branch.
 func (s *Script) refused() {
+	to := "sip:" + s.number + "@[remote_ip]:[remote_port]"
+	if s.within {
+		to = "[next_url]"
+	}
 	s.send(false, []string{
-		"ACK sip:" + s.number + "@[remote_ip]:[remote_port] SIP/2.0", "[last_Via:]", "Max-Forwards: 70",
+		"ACK " + to + " SIP/2.0", "[last_Via:]", "Max-Forwards: 70",
 		"[last_From:]", "[last_To:]", "Call-ID: [call_id]", "CSeq: " + strconv.Itoa(s.seq) + " ACK",
 	}, &message{})
 }
@@ -245,7 +258,7 @@ func (s *Script) Recv(what string, options ...Option) {
 			action += `<ereg regexp=".*" search_in="hdr" header="` + name + `:" assign_to="` + variable + `"/>`
 		}
 	}
-	if what == "INVITE" || what == "200" && s.asked == "INVITE" || what == "180" || what == "183" {
+	if what == "INVITE" || what == "200" && (s.asked == "INVITE" || s.asked == "SUBSCRIBE") || what == "180" || what == "183" {
 		attr += ` rrs="true"`
 	}
 	if m.optional {

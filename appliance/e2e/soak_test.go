@@ -217,3 +217,21 @@ func (b *Box) mediaPorts() int {
 	}
 	return n
 }
+
+// row is one line of the soak's table.
+func (h holding) row(name string, more ...string) string {
+	row := fmt.Sprintf("%-10s", name)
+	for _, b := range bounds() {
+		row += fmt.Sprintf(" %9.5g", b.of(h)/b.unit)
+	}
+	return row + " " + strings.Join(more, " ")
+}
+
+// heading is the line above the rows.
+func heading(more ...string) string {
+	row := fmt.Sprintf("%-10s", "")
+	for _, b := range bounds() {
+		row += fmt.Sprintf(" %9s", b.what)
+	}
+	return row + " " + strings.Join(more, " ")
+}
