@@ -10,6 +10,7 @@ import (
 	"linekeeper/appliance/metrics"
 	"linekeeper/sbc"
 	"linekeeper/sbc/line"
+	"linekeeper/sbc/location"
 	"linekeeper/survivability/mode"
 )
 
@@ -83,14 +84,41 @@ func (b *Box) Extensions() []api.Extension {
 		states[l.Extension] = lineState(l.State)
 	}
 	out := make([]api.Extension, 0, len(site.Extensions))
+	passages := b.sw.Passages()
+	for _, p := range passages {
+		states[p.Extension] = throughState(p, time.Now())
+	}
 	for _, e := range site.Extensions {
-		x := api.Extension{Number: e.Number, Name: e.Name, Public: string(e.Public), Class: string(e.Class), Line: states[e.Number], Calls: busy[e.Number], Watches: watches[e.Number], Contacts: []api.Contact{}}
-		for _, c := range bound[e.Number] {
-			x.Registered = true
-			x.Contacts = append(x.Contacts, api.Contact{Address: c.Flow.Remote.String(), Transport: string(c.Flow.Transport), Agent: c.UserAgent, Since: c.Since, Expires: c.Expires})
-		}
+		x := api.Extension{Number: e.Number, Name: e.Name, Public: string(e.Public), Class: string(e.Class), Line: states[e.Number], Calls: busy[e.Number], Watches: watches[e.Number],
+			Registered: len(bound[e.Number]) > 0, Contacts: contacts(bound[e.Number])}
 		x.LastSeen = b.seen.at(e.Number)
 		out = append(out, x)
+	}
+	for _, p := range passages {
+		if _, listed := site.Extension(p.Extension); listed || len(bound[p.Extension]) == 0 {
+			continue
+		}
+		x := api.Extension{Number: p.Extension, Name: p.Display, Line: states[p.Extension], Calls: busy[p.Extension], Watches: watches[p.Extension], Registered: true, LastSeen: b.seen.at(p.Extension)}
+		x.Contacts = contacts(bound[p.Extension])
+		out = append(out, x)
+	}
+	return out
+}
+
+// throughState is how the cloud account of a phone stands that registers through
+// the box.
+func throughState(p sbc.Passage, now time.Time) string {
+	if now.Before(p.Expires) {
+		return lineState(line.Bound)
+	}
+	return lineState(line.Waiting)
+}
+
+// contacts are the registered phones of an extension.
+func contacts(bs []location.Binding) []api.Contact {
+	out := []api.Contact{}
+	for _, c := range bs {
+		out = append(out, api.Contact{Address: c.Flow.Remote.String(), Transport: string(c.Flow.Transport), Agent: c.UserAgent, Since: c.Since, Expires: c.Expires})
 	}
 	return out
 }

@@ -179,7 +179,7 @@ func (b *Box) buildSwitch(site *config.Site) {
 			}
 			return b.sw.Online()
 		},
-		Subscriptions: savedIn[sbc.Subscription](b, "subscriptions"), Mailboxes: savedIn[event.Counts](b, "mailboxes"),
+		Passages: savedIn[sbc.Passage](b, "passages"), Subscriptions: savedIn[sbc.Subscription](b, "subscriptions"), Mailboxes: savedIn[event.Counts](b, "mailboxes"),
 		Survival: routerFunc(func(inv call.Invite) call.Plan { return survival.Route(inv) }),
 	})
 	survival = survivability.New(b.sw)

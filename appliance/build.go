@@ -41,7 +41,7 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 				Addr: site.WAN.Address},
 		},
 		Book: number.NewBook(site.Plan()), Profile: p, Internal: site.Provider.Internal,
-		CallTimeout: site.Survivability.CallTimeout.D(), Ring: ringTime, MainNumber: site.Site.MainNumber,
+		PassThrough: site.LAN.PassThrough, CallTimeout: site.Survivability.CallTimeout.D(), Ring: ringTime, MainNumber: site.Site.MainNumber,
 	}
 	for _, cl := range site.LAN.Clients {
 		x := clientOf(cl)
@@ -52,7 +52,10 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 	}
 	for _, e := range site.Extensions {
 		x := sbc.Extension{Number: e.Number, Name: e.Name, Password: e.Password.Reveal(), Public: e.Public, Class: e.Class}
-		if e.Cloud.Used() {
+		switch {
+		case e.Cloud.Used() && c.PassThrough && e.Cloud.Password.IsZero(): // its phone holds the password
+			x.Passage = e.Cloud.Account
+		case e.Cloud.Used():
 			x.Account = e.Cloud.Account
 			c.Lines = append(c.Lines, sbc.Line{Account: e.Cloud.Account, Auth: e.Cloud.AuthName(), Password: e.Cloud.Password.Reveal(), Extension: e.Number})
 		}

@@ -22,15 +22,15 @@ type online struct{ s *Switch }
 func (r online) Route(inv call.Invite) call.Plan {
 	cfg := r.s.cfg.Load()
 	if inv.Caller.Line != "" {
-		return r.s.RingExtension(inv, cfg.byAccount[inv.Caller.Line].Extension)
+		return r.s.RingExtension(inv, r.s.ExtensionOf(inv.Caller.Line))
 	}
-	d := cfg.Book.Dial(inv.Dialled)
-	caller := cfg.Extensions[inv.Caller.Extension]
+	d := r.s.dial(cfg, inv.Dialled)
+	caller, _ := r.s.member(cfg, inv.Caller.Extension)
 	switch d.Meaning {
 	case number.Emergency:
 		return r.s.Emergency(inv, d)
 	case number.Extension:
-		if cfg.Internal == provider.Cloud && !inv.Silent {
+		if !inv.Silent && (cfg.Internal == provider.Cloud || inv.Through != nil && !r.s.reachable(d.Text)) {
 			if t, err := r.s.lineTarget(inv, cfg, caller.Account, d); err == nil {
 				return call.Plan{Way: call.Cloud, Steps: []call.Step{{Targets: []call.Target{t}, Silent: cfg.CallTimeout}}}
 			}
@@ -46,12 +46,15 @@ func (r online) Route(inv call.Invite) call.Plan {
 		}
 		return r.outside(inv, cfg, caller, d)
 	case number.Vacant, number.Nonsense:
+		if inv.Through != nil { // its cloud may know what the site does not
+			return r.outside(inv, cfg, caller, d)
+		}
 	}
 	return Refuse(404, fmt.Sprintf("%q cannot be dialled here", inv.Dialled))
 }
 
 func (r online) outside(inv call.Invite, cfg *Config, caller Extension, d number.Dialled) call.Plan {
-	if caller.Account == "" {
+	if caller.Account == "" && inv.Through == nil {
 		return Refuse(403, fmt.Sprintf("extension %s has no cloud account", caller.Number))
 	}
 	t, err := r.s.lineTarget(inv, cfg, caller.Account, d)
@@ -97,7 +100,7 @@ func (s *Switch) RingExtension(inv call.Invite, ext string) call.Plan {
 	if inv.Caller.Line != "" {
 		way = call.Cloud
 	}
-	if _, known := cfg.Extensions[ext]; !known {
+	if _, known := s.member(cfg, ext); !known {
 		return Refuse(404, fmt.Sprintf("there is no extension %q", ext))
 	}
 	targets := s.phones(cfg, inv, ext)
@@ -163,6 +166,9 @@ func anonymous() dialog.Address {
 // lineTarget is the way out over an account, with the identity that the
 // provider's profile wants.
 func (s *Switch) lineTarget(inv call.Invite, cfg *Config, account string, d number.Dialled) (call.Target, error) {
+	if inv.Through != nil {
+		return s.throughTarget(inv, cfg)
+	}
 	l, ok := cfg.byAccount[account]
 	if !ok {
 		return call.Target{}, fmt.Errorf("extension %s has no cloud account", inv.Caller.Extension)
@@ -198,6 +204,22 @@ func (s *Switch) lineTarget(inv call.Invite, cfg *Config, account string, d numb
 	}
 	return t, nil
 }
+
+// throughTarget is the way out of a phone that holds the cloud's own credentials.
+func (s *Switch) throughTarget(inv call.Invite, cfg *Config) (call.Target, error) {
+	th := inv.Through
+	flow, routes, ok := s.pass.way(cfg, th.Account)
+	if !ok {
+		return call.Target{}, fmt.Errorf("account %s: %w", th.Account, errNoTrunk)
+	}
+	return call.Target{
+		Name: "account " + th.Account, Line: th.Account, Flow: flow, Routes: routes, URI: th.URI, From: th.From, To: dialog.Address{URI: th.URI},
+		Contact: contactURI(userPart(th.Account), flow), Through: true, CallID: th.CallID, Headers: th.Headers, Side: s.side(cfg, flow),
+	}, nil
+}
+
+// reachable says whether a phone of an extension is registered.
+func (s *Switch) reachable(ext string) bool { return len(s.location.Lookup(time.Now(), ext)) > 0 }
 
 // identity are the headers by which the provider learns the number to show
 // (RFC 3325) and that it shall not be shown (RFC 3323).

@@ -41,12 +41,16 @@ type Config struct {
 	Internal provider.Internal
 	// CallTimeout is how long the cloud may give no sign before a call goes on inside.
 	CallTimeout time.Duration
+	// PassThrough lets phones that hold the cloud's own credentials register and
+	// call through the box.
+	PassThrough bool
 	// Ring bounds how long an extension rings.
 	Ring time.Duration
 	// MainNumber is shown where an extension has no public number.
 	MainNumber number.E164
 
 	byAccount map[string]Line
+	byPassage map[string]string
 	byAddress map[netip.Addr]*Client
 }
 
@@ -55,6 +59,12 @@ func (c *Config) prepare() {
 	c.byAccount = make(map[string]Line, len(c.Lines))
 	for _, l := range c.Lines {
 		c.byAccount[l.Account] = l
+	}
+	c.byPassage = make(map[string]string)
+	for _, e := range c.Extensions {
+		if e.Passage != "" {
+			c.byPassage[e.Passage] = e.Number
+		}
 	}
 	c.byAddress = make(map[netip.Addr]*Client, len(c.Clients))
 	for i := range c.Clients {
@@ -71,6 +81,9 @@ type Extension struct {
 	Class number.Class
 	// Account is the cloud account of its line; empty: none.
 	Account string
+	// Passage is the cloud account that the extension's phone registers itself,
+	// through the box; empty: none, or one of the extension's number.
+	Passage string
 }
 
 // Line is one cloud account to be kept registered.

@@ -8,16 +8,26 @@ import (
 // The switchboard as both brains see it.
 
 // Dial understands what was dialled at this site.
-func (s *Switch) Dial(dialled string) number.Dialled { return s.cfg.Load().Book.Dial(dialled) }
+func (s *Switch) Dial(dialled string) number.Dialled { return s.dial(s.cfg.Load(), dialled) }
 
 // May says whether an extension may dial a class of numbers.
 func (s *Switch) May(ext string, class number.Class) bool {
-	return s.cfg.Load().Extensions[ext].Class.Covers(class)
+	e, _ := s.member(s.cfg.Load(), ext)
+	return e.Class.Covers(class)
 }
 
 // ExtensionOf is the extension behind a cloud account; empty if there is none.
 func (s *Switch) ExtensionOf(account string) string {
-	return s.cfg.Load().byAccount[account].Extension
+	cfg := s.cfg.Load()
+	if l, ok := cfg.byAccount[account]; ok {
+		return l.Extension
+	}
+	if _, ok := s.pass.ledger.get(account); ok {
+		if ext, still := cfg.passes(account); still {
+			return ext
+		}
+	}
+	return ""
 }
 
 // Emergency leaves by the caller's line, else by any other, registered or not:
@@ -26,6 +36,16 @@ func (s *Switch) ExtensionOf(account string) string {
 // kept silent tries the caller's own line last.
 func (s *Switch) Emergency(inv call.Invite, d number.Dialled) call.Plan {
 	cfg := s.cfg.Load()
+	var steps []call.Step
+	add := func(inv call.Invite, account string) {
+		if t, err := s.lineTarget(inv, cfg, account, d); err == nil {
+			steps = append(steps, call.Step{Targets: []call.Target{t}, Silent: cfg.CallTimeout})
+		}
+	}
+	if inv.Through != nil { // the cloud may ask the phone for its credentials: that way goes first
+		add(inv, "")
+		inv.Through = nil
+	}
 	own := cfg.Extensions[inv.Caller.Extension].Account
 	var accounts []string
 	for _, l := range cfg.Lines {
@@ -39,11 +59,8 @@ func (s *Switch) Emergency(inv call.Invite, d number.Dialled) call.Plan {
 	} else {
 		accounts = append([]string{own}, accounts...)
 	}
-	var steps []call.Step
 	for _, a := range accounts {
-		if t, err := s.lineTarget(inv, cfg, a, d); err == nil {
-			steps = append(steps, call.Step{Targets: []call.Target{t}, Silent: cfg.CallTimeout})
-		}
+		add(inv, a)
 	}
 	if len(steps) == 0 {
 		return unavailable(errNoTrunk)

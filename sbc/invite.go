@@ -23,7 +23,7 @@ func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	case c != nil && c.trunkLike():
 		inv.Caller, ok = s.clientCalls(tx, req, flow, cfg, c)
 	case lanZone(flow.Zone):
-		inv.Caller, ok = s.phoneCalls(tx, req, flow, cfg)
+		inv.Caller, inv.Through, ok = s.phoneCalls(tx, req, flow, cfg)
 	default:
 		inv.Caller, ok = s.cloudCalls(tx, req, flow, cfg)
 	}
@@ -117,20 +117,41 @@ func (s *Switch) side(cfg *Config, flow sip.Flow) call.Side {
 	return side
 }
 
-// phoneCalls admits a call from the LAN: the phone proves its extension.
-func (s *Switch) phoneCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow, cfg *Config) (call.Party, bool) {
-	ext, ok := s.prove(tx, req, flow, cfg.password)
+// phoneCalls admits a call from the LAN: the phone proves its extension, or has
+// proved itself to the cloud when it registered through the box.
+func (s *Switch) phoneCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow, cfg *Config) (call.Party, *call.Through, bool) {
+	ext, account, ok := s.phone(tx, req, flow, cfg)
 	if !ok {
-		return call.Party{}, false
+		return call.Party{}, nil, false
 	}
 	if c := req.Contact(); c == nil || c.Address.Host == "" {
 		s.answer(tx, req, 400)
-		return call.Party{}, false
+		return call.Party{}, nil, false
 	}
-	e := cfg.Extensions[ext]
+	e, _ := s.member(cfg, ext)
 	p := call.Party{Extension: ext, Number: ext, Display: e.Name}
 	p.Anonymous = cfg.hides(req)
-	return p, true
+	if account == nil {
+		return p, nil, true
+	}
+	return p, s.pass.through(cfg, req, account), true
+}
+
+// phone says which extension a request of the LAN comes from; account is the
+// cloud's where the phone registered through the box. Where it has not proved
+// itself the request is answered here and ok is false.
+func (s *Switch) phone(tx *exchange.Server, req *sip.Request, flow sip.Flow, cfg *Config) (ext string, account *Passage, ok bool) {
+	a, here, known := s.pass.caller(cfg, req, flow)
+	switch {
+	case here:
+		return a.Extension, &a, true
+	case known && len(sip.HeaderValues(req, "Authorization")) == 0: // of another place, or no longer registered
+		s.watch.Refused("a phone that has not registered through the box", flow, req)
+		s.answer(tx, req, 403)
+		return "", nil, false
+	}
+	ext, ok = s.prove(tx, req, flow, cfg.password)
+	return ext, nil, ok
 }
 
 // hides says whether the caller's number is withheld in this call, as the phone
@@ -159,7 +180,7 @@ func (s *Switch) cloudCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow
 		s.answer(tx, req, 403)
 		return call.Party{}, false
 	}
-	line, ok := cfg.account(req)
+	line, ok := s.account(cfg, req)
 	if !ok {
 		s.watch.Refused("no such account", flow, req)
 		s.answer(tx, req, 404)

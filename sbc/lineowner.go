@@ -243,29 +243,28 @@ func (o *lineOwner) answered(e line.Register, flow sip.Flow, ev exchange.ClientE
 	}
 	var way *path
 	if a.Code/100 == 2 && e.Expires > 0 {
-		a.Expires, a.Others = o.bound(resp, flow)
+		c := o.cfg.Load()
+		a.Expires, a.Others = ownBinding(resp, contactURI(c.line.Account, flow), c.trunk.Expires)
 		way = &path{flow: ev.Flow, routes: serviceRoute(resp)}
 	}
 	o.post(lineEvent{in: a, path: way})
 }
 
-// bound reads our own binding out of a 200 and counts the strangers'. flow is
-// the one that our contact was written for.
-func (o *lineOwner) bound(resp *sip.Response, flow sip.Flow) (expires time.Duration, others int) {
-	c := o.cfg.Load()
-	mine := contactURI(c.line.Account, flow)
+// ownBinding reads our own binding out of a 200 and counts the strangers'. mine
+// is the contact that we sent.
+func ownBinding(resp *sip.Response, mine sip.URI, otherwise time.Duration) (expires time.Duration, others int) {
 	contacts := sip.Contacts(resp)
 	for _, ct := range contacts {
 		ours := ct.Address.User == mine.User && strings.Trim(ct.Address.Host, "[]") == mine.Host
 		switch {
 		case ours && (ct.Address.Port == mine.Port || len(contacts) == 1):
-			expires = sip.ContactExpires(resp, ct, c.trunk.Expires)
+			expires = sip.ContactExpires(resp, ct, otherwise)
 		case !ours: // else our own contact of an earlier connection
 			others++
 		}
 	}
 	if expires == 0 && len(contacts) == 1 { // a registrar that wrote our contact anew (NAT)
-		expires, others = sip.ContactExpires(resp, contacts[0], c.trunk.Expires), 0
+		expires, others = sip.ContactExpires(resp, contacts[0], otherwise), 0
 	}
 	return expires, others
 }

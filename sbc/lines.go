@@ -229,10 +229,15 @@ func (s *Switch) Lines() []LineView {
 
 // PathLost and PathBack tell the lines what the WAN state machine has found.
 // Back, they register at the provider's pace.
-func (s *Switch) PathLost() { s.lines.tell(func(int) line.Input { return line.Cut{} }) }
+func (s *Switch) PathLost() {
+	s.pass.cut.Store(true)
+	s.lines.tell(func(int) line.Input { return line.Cut{} })
+}
 
 // PathBack lets all lines register anew at the provider's pace.
 func (s *Switch) PathBack() {
+	s.pass.cut.Store(false)
+	s.pass.afresh()
 	spacing := s.cfg.Load().Trunk.Spacing
 	s.lines.tell(func(i int) line.Input { return line.Reachable{Delay: time.Duration(i) * spacing} })
 }
@@ -258,6 +263,7 @@ func (s *Switch) Lost(flow sip.Flow, certificate bool) {
 	if lanZone(flow.Zone) {
 		return
 	}
+	s.pass.lost(flow)
 	s.lines.mu.Lock()
 	defer s.lines.mu.Unlock()
 	for _, o := range s.lines.owners {

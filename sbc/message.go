@@ -30,10 +30,7 @@ func (s *Switch) message(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	inv := call.Invite{Dialled: dialled(&req.Recipient), Zone: flow.Zone}
 	var ok bool
 	if lanZone(flow.Zone) {
-		var ext string
-		if ext, ok = s.prove(tx, req, flow, cfg.password); ok {
-			inv.Caller = call.Party{Extension: ext, Number: ext, Display: cfg.Extensions[ext].Name, Anonymous: cfg.hides(req)}
-		}
+		inv.Caller, ok = s.writer(tx, req, flow, cfg)
 	} else {
 		inv.Caller, ok = s.cloudCalls(tx, req, flow, cfg)
 	}
@@ -63,14 +60,24 @@ func (s *Switch) message(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	}
 }
 
+// writer is the phone that a message comes from.
+func (s *Switch) writer(tx *exchange.Server, req *sip.Request, flow sip.Flow, cfg *Config) (call.Party, bool) {
+	ext, _, ok := s.phone(tx, req, flow, cfg)
+	if !ok {
+		return call.Party{}, false
+	}
+	e, _ := s.member(cfg, ext)
+	return call.Party{Extension: ext, Number: ext, Display: e.Name, Anonymous: cfg.hides(req)}, true
+}
+
 // readers are the phones that a message is for, or the code that refuses it.
 func (s *Switch) readers(cfg *Config, inv call.Invite) ([]call.Target, int) {
 	ext := ""
 	if inv.Caller.Line != "" {
-		ext = cfg.byAccount[inv.Caller.Line].Extension
+		ext = s.ExtensionOf(inv.Caller.Line)
 	} else {
-		d := cfg.Book.Dial(inv.Dialled)
-		caller := cfg.Extensions[inv.Caller.Extension]
+		d := s.dial(cfg, inv.Dialled)
+		caller, _ := s.member(cfg, inv.Caller.Extension)
 		switch d.Meaning {
 		case number.Extension:
 			ext = d.Text

@@ -26,11 +26,11 @@ func (s *Switch) subscribe(tx *exchange.Server, req *sip.Request, flow sip.Flow)
 		return
 	}
 	cfg := s.cfg.Load()
-	ext, ok := s.prove(tx, req, flow, cfg.password)
+	ext, _, ok := s.phone(tx, req, flow, cfg)
 	if !ok {
 		return
 	}
-	of, code := watched(cfg, what.Package, ext, dialled(&req.Recipient))
+	of, code := s.watched(cfg, what.Package, ext, dialled(&req.Recipient))
 	expires := what.Package.DefaultExpires()
 	if code == 0 {
 		expires, code = noticeTerms(req, what.Package)
@@ -45,11 +45,11 @@ func (s *Switch) subscribe(tx *exchange.Server, req *sip.Request, flow sip.Flow)
 }
 
 // watched is the extension that a SUBSCRIBE is about, or the code that refuses it.
-func watched(cfg *Config, pack event.Package, ext, user string) (of string, code int) {
-	if d := cfg.Book.Dial(user); d.Meaning == number.Extension {
+func (s *Switch) watched(cfg *Config, pack event.Package, ext, user string) (of string, code int) {
+	if d := s.dial(cfg, user); d.Meaning == number.Extension {
 		user = d.Text
 	}
-	_, known := cfg.Extensions[user]
+	_, known := s.member(cfg, user)
 	switch {
 	case pack == event.Summary && known && user != ext:
 		return "", 403 // nobody learns what lies in another's mailbox
@@ -103,7 +103,7 @@ func (s *Switch) resubscribe(tx *exchange.Server, req *sip.Request, flow sip.Flo
 		s.answer(tx, req, 489)
 		return
 	}
-	ext, ok := s.prove(tx, req, flow, s.cfg.Load().password)
+	ext, _, ok := s.phone(tx, req, flow, s.cfg.Load())
 	if !ok {
 		return
 	}
@@ -227,8 +227,8 @@ func (n *notices) back(now time.Time, in noticeBack) {
 func (n *notices) judge(now time.Time) {
 	cfg := n.s.cfg.Load()
 	for _, sub := range n.all {
-		_, watcher := cfg.Extensions[sub.ext]
-		_, there := cfg.Extensions[sub.of]
+		_, watcher := n.s.member(cfg, sub.ext)
+		_, there := n.s.member(cfg, sub.of)
 		switch {
 		case !watcher:
 			n.step(now, sub, event.End{Reason: event.Rejected})

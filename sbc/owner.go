@@ -277,6 +277,9 @@ func (o *owner) became(st call.State, tm *loop.Timers[call.Input]) {
 		return
 	}
 	o.publish()
+	if o.challenged() {
+		return // no news: the phone asks again
+	}
 	o.log.Info("call", "state", st)
 	o.s.watch.CallChanged(*o.view.Load())
 }
@@ -286,12 +289,23 @@ func (o *owner) ended(end call.End) {
 	v := *o.view.Load()
 	v.Ended = time.Now()
 	o.view.Store(&v)
+	if o.challenged() {
+		o.s.over(o)
+		return
+	}
 	o.log.Info("call ended", "blame", end.Blame, "code", end.Code, "reason", end.Reason)
 	o.s.over(o)
 	o.s.watch.CallEnded(v)
 }
 
 // publish lets others see the call, and those who watch its phones.
+// challenged says whether the call ended because the cloud wants to see the
+// phone's own credentials: it comes again with them and is no call of its own.
+func (o *owner) challenged() bool {
+	end := o.view.Load().End
+	return o.inv.Through != nil && end != nil && (end.Code == 401 || end.Code == 407)
+}
+
 func (o *owner) publish() {
 	v := &CallView{View: o.m.View(), Media: o.report}
 	if was := o.view.Swap(v); len(v.Legs) > 0 || len(was.Legs) > 0 {

@@ -40,6 +40,9 @@ func (s *Switch) TargetOf(account string) int {
 	if o := s.lines.owners[account]; o != nil {
 		return int(o.at.Load())
 	}
+	if at, known := s.pass.target(account); known {
+		return at
+	}
 	return -1
 }
 

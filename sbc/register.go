@@ -21,6 +21,13 @@ func (s *Switch) register(tx *exchange.Server, req *sip.Request, flow sip.Flow) 
 		return
 	}
 	cfg := s.cfg.Load()
+	if to := req.To(); to != nil && cfg.PassThrough {
+		user := dialled(&to.Address)
+		if ext, through := cfg.passes(user); through {
+			s.pass.register(tx, req, flow, cfg, user, ext)
+			return
+		}
+	}
 	ext, ok := s.prove(tx, req, flow, cfg.password)
 	if !ok {
 		return
@@ -35,15 +42,27 @@ func (s *Switch) register(tx *exchange.Server, req *sip.Request, flow sip.Flow) 
 	if code != 200 {
 		resp := sip.Respond(req, code, "", s.random())
 		if code == 423 {
-			resp.AppendHeader(sip.NewHeader("Min-Expires", strconv.Itoa(int(cfg.MinExpires/time.Second))))
+			resp.AppendHeader(minExpires(cfg))
 		}
 		tx.Respond(resp)
 		return
 	}
+	s.welcome(tx, req, cfg, bindings, now)
+}
+
+func minExpires(cfg *Config) sip.Header {
+	return sip.NewHeader("Min-Expires", strconv.Itoa(int(cfg.MinExpires/time.Second)))
+}
+
+// welcome answers a REGISTER that was taken with what is bound now.
+func (s *Switch) welcome(tx *exchange.Server, req *sip.Request, cfg *Config, bindings []location.Binding, now time.Time, extra ...sip.Header) {
 	resp := sip.Respond(req, 200, "", s.random())
 	for _, b := range bindings {
 		left := max(b.Expires.Sub(now)/time.Second, 0)
 		resp.AppendHeader(sip.NewHeader("Contact", "<"+b.URI+">;expires="+strconv.Itoa(int(left))))
+	}
+	for _, h := range extra {
+		resp.AppendHeader(h)
 	}
 	resp.AppendHeader(sip.NewHeader("Date", now.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")))
 	resp.AppendHeader(sip.NewHeader("Server", cfg.Agent))

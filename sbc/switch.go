@@ -86,6 +86,8 @@ type Deps struct {
 	Survival call.Router
 	// Subscriptions and Mailboxes keep over a restart what phones watch and what
 	// lay in their mailboxes; nil: nothing does.
+	// Passages keeps which phones have proved themselves to the cloud; nil: nothing does.
+	Passages      Saver[Passage]
 	Subscriptions Saver[Subscription]
 	Mailboxes     Saver[event.Counts]
 }
@@ -121,6 +123,7 @@ type Switch struct {
 	auth    atomic.Pointer[authority]
 	lines   *lines
 	notices *notices
+	pass    *passages
 	// couriers counts messages under way.
 	couriers atomic.Int64
 	puzzled  puzzled
@@ -151,6 +154,7 @@ func New(d Deps) *Switch {
 		calls: make(map[string]*owner), merged: make(map[string]string),
 	}
 	s.lines = newLines(s)
+	s.pass = newPassages(s, d.Passages)
 	s.notices = newNotices(s, d.Subscriptions, d.Mailboxes)
 	return s
 }
@@ -167,6 +171,10 @@ func (s *Switch) Run(ctx context.Context, ready func()) error {
 	if err := s.notices.load(time.Now()); err != nil {
 		return err
 	}
+	if err := s.pass.ledger.load(); err != nil {
+		return err
+	}
+	s.prune(s.cfg.Load())
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.mu.Lock()
 	s.life = life
@@ -174,6 +182,7 @@ func (s *Switch) Run(ctx context.Context, ready func()) error {
 	s.exchange.Handle(s)
 	s.notices.renew()
 	s.wg.Go(func() { s.notices.run(life) })
+	s.wg.Go(func() { s.pass.run(life) })
 	_ = s.notices.post(noticeRules{}) // the site may have changed meanwhile
 	s.lines.start(life)
 	s.ready.Store(true)
@@ -204,13 +213,20 @@ func (s *Switch) Configure(c *Config) {
 	if a := s.auth.Load(); a == nil || a.a.Realm() != c.Realm { // else the nonces that are out stay good
 		s.auth.Store(newAuthority(c.Realm))
 	}
-	for ext := range s.location.Snapshot(time.Now()) {
-		if _, known := c.Extensions[ext]; !known {
-			s.location.Forget(ext)
-		}
+	if s.ready.Load() { // at the start Run does it, once it knows all
+		s.prune(c)
 	}
 	s.lines.configure(c)
 	_ = s.notices.post(noticeRules{}) // not yet running: the start does it
+}
+
+// prune forgets the contacts of extensions that are no more.
+func (s *Switch) prune(c *Config) {
+	for ext := range s.location.Snapshot(time.Now()) {
+		if _, known := s.member(c, ext); !known {
+			s.location.Forget(ext)
+		}
+	}
 }
 
 // Request dispatches one new server transaction. It runs on the wire's reader

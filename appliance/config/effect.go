@@ -39,7 +39,7 @@ var acts = map[string]bool{
 	"lan.media_address": true,
 	"lan.media_ports":   true,
 	"lan.srtp":          true,
-	"lan.pass_through":  false,
+	"lan.pass_through":  true,
 
 	"lan.clients[].name":       true,
 	"lan.clients[].profile":    true,

@@ -19,6 +19,7 @@ func (r *reader) judgePasswords(s *Site) {
 		pass := e.Password.Reveal()
 		switch {
 		case e.Number == "" || r.failedAt(path):
+		case pass == "" && s.LAN.PassThrough && e.Cloud.Password.IsZero(): // its phone registers through the box
 		case pass == "":
 			r.warn(path, "add password:", "without a password no phone can register as %s", e.Number)
 		case weakness(pass, e) != "":

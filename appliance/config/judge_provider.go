@@ -166,7 +166,7 @@ func (r *reader) judgeAccounts(s *Site) {
 			if (c.Auth != "" || !c.Password.IsZero()) && !r.written(path+".account") {
 				r.wrong(path+".account", `for example account: "22"`, "is missing")
 			}
-		} else if c.Password.IsZero() && !r.written(path+".password") {
+		} else if c.Password.IsZero() && !r.written(path+".password") && !s.LAN.PassThrough {
 			r.warn(path, "add the password that the provider gave", "the account has no password")
 		}
 		if j, twice := first[c.Account]; twice && c.Used() {

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 // dial sends the INVITE of a B leg whose media is open.
 func (m *Machine) dial(l *leg) {
 	t := l.target
-	l.dlg = dialog.Calling(Tag(m.cfg.Invite.Token, l.id), Tag(m.cfg.Invite.Token, l.id), t.From, t.To, t.URI, t.Contact, t.Routes)
+	l.dlg = dialog.Calling(cmp.Or(t.CallID, Tag(m.cfg.Invite.Token, l.id)), Tag(m.cfg.Invite.Token, l.id), t.From, t.To, t.URI, t.Contact, t.Routes)
 	var body []byte
 	if offer := m.a().theirs; offer != nil {
 		mine, err := l.local.Offer(offer)

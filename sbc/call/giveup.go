@@ -15,6 +15,8 @@ type failure struct {
 	blame  Blame
 	after  time.Duration
 	silent bool // no sign of life at all
+	// challenges are for the caller's phone to answer.
+	challenges []sip.Header
 }
 
 func (f failure) reason() string {
@@ -64,6 +66,7 @@ func (m *Machine) redirect(l *leg, resp *sip.Response) bool {
 	inv := m.cfg.Invite
 	inv.Dialled = c.Address.User
 	inv.Caller.Extension, inv.Caller.Line = l.target.Extension, ""
+	inv.Through = nil // the one who forwards has no credentials in this call
 	m.do(Redirect{inv})
 	return true
 }
@@ -83,7 +86,9 @@ func failureOf(l *leg, resp *sip.Response) failure {
 		}
 	}
 	switch {
-	case f.code == 401 || f.code == 407:
+	case challenged(f.code) && l.target.Through:
+		f.text, f.challenges = l.target.Name+" asks for the phone's credentials", challenges(resp)
+	case challenged(f.code):
 		f.code, f.phrase, f.text = 503, "Service Unavailable", l.target.Name+": the credentials were refused"
 	case f.code < 400: // redirection isn't followed
 		f.code, f.phrase = 480, "Temporarily Unavailable"
@@ -91,6 +96,30 @@ func failureOf(l *leg, resp *sip.Response) failure {
 		f.text = l.target.Name + ": " + resp.Reason
 	}
 	return f
+}
+
+func challenged(code int) bool { return code == 401 || code == 407 }
+
+// challenges are the digest challenges of a response as they came.
+func challenges(resp *sip.Response) []sip.Header {
+	var out []sip.Header
+	for _, name := range []string{"WWW-Authenticate", "Proxy-Authenticate"} {
+		for _, v := range sip.HeaderValues(resp, name) {
+			out = append(out, sip.NewHeader(name, v))
+		}
+	}
+	return out
+}
+
+// credentials are the digest answers of a request as they came.
+func credentials(req *sip.Request) []sip.Header {
+	var out []sip.Header
+	for _, name := range []string{"Authorization", "Proxy-Authorization"} {
+		for _, v := range sip.HeaderValues(req, name) {
+			out = append(out, sip.NewHeader(name, v))
+		}
+	}
+	return out
 }
 
 func blameOf(l *leg) Blame {
@@ -113,7 +142,7 @@ func (m *Machine) lost(l *leg, f failure) {
 	if f.better(m.best) {
 		m.best = f
 	}
-	if f.code >= 600 && !m.plan.Insist { // RFC 3261 16.7 step 5: nobody else shall ring
+	if f.code >= 600 && !m.plan.Insist || f.challenges != nil { // RFC 3261 16.7 step 5: nobody else shall ring
 		m.finish(End{f.blame, f.code, f.reason()})
 		return
 	}

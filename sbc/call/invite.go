@@ -31,8 +31,24 @@ type Invite struct {
 	Dialled string
 	// Zone is where the call came from.
 	Zone string
+	// Through is set for a phone that holds the cloud's own credentials.
+	Through *Through
 	// Silent is set when the call asks again because the cloud kept silent.
 	Silent bool
+}
+
+// Through is what of a phone's own INVITE goes to the cloud as it is, because the
+// phone's digest covers it or speaks for it.
+type Through struct {
+	// Account is the phone's account in the cloud.
+	Account string
+	// URI is the request URI, From the caller.
+	URI  sip.URI
+	From dialog.Address
+	// Headers are its credentials and its wishes for privacy.
+	Headers []sip.Header
+	// CallID is the same for the repetition with credentials.
+	CallID string
 }
 
 // Router turns an invitation into a plan. The online brain and the survival
@@ -94,6 +110,11 @@ type Target struct {
 	Routes []sip.URI
 	// Credentials answer a digest challenge; nil means none are known.
 	Credentials *sip.Credentials
+	// Through hands the cloud's challenges to the caller, whose phone can answer
+	// them, and its answers on.
+	Through bool
+	// CallID of the leg; empty: one of its own.
+	CallID string
 	// Headers go into the INVITE as they are (P-Asserted-Identity, Alert-Info …).
 	Headers []sip.Header
 	// Side names the media side: its address, ports and SRTP policy are the room's.

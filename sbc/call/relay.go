@@ -137,7 +137,7 @@ func (m *Machine) relayOffer(l, other *leg, in Request, offer *sdp.Session) {
 		r.mine, body = mine, mine.Bytes()
 	}
 	l.in, other.out = r, true
-	m.send(other, &ask{purpose: forRelay, method: sip.INVITE, relay: r, headers: m.refreshHeaders(other), body: body})
+	m.send(other, &ask{purpose: forRelay, method: sip.INVITE, relay: r, headers: append(m.refreshHeaders(other), passed(other, in.Req)...), body: body})
 }
 
 // carry passes a request without offer (INFO, MESSAGE) across as it is.
@@ -155,6 +155,7 @@ func (m *Machine) carry(l *leg, in Request) {
 	for _, name := range []string{"Info-Package", "Content-Disposition"} {
 		a.headers = append(a.headers, in.Req.GetHeaders(name)...)
 	}
+	a.headers = append(a.headers, passed(other, in.Req)...)
 	m.send(other, a)
 }
 
@@ -173,6 +174,9 @@ func (m *Machine) relayed(l *leg, a *ask, resp *sip.Response) {
 	}
 	code := int(resp.StatusCode)
 	switch {
+	case challenged(code) && l.target.Through:
+		from.in = nil
+		m.challenge(from, r, resp)
 	case a.method != sip.INVITE:
 		m.reply(from, r.tx, r.req, code, resp.Reason, nil)
 	case resp.IsSuccess():
@@ -189,6 +193,24 @@ func (m *Machine) relayed(l *leg, a *ask, resp *sip.Response) {
 	if code == 481 || code == 408 { // RFC 5057: the dialog is gone
 		m.finish(End{Unknown, code, "the peer no longer knows the call"})
 	}
+}
+
+// passed are the credentials of a phone's request that go on to the cloud, where
+// the phone itself holds them.
+func passed(to *leg, req *sip.Request) []sip.Header {
+	if !to.target.Through {
+		return nil
+	}
+	return credentials(req)
+}
+
+// challenge hands a challenge of the cloud to the phone that can answer it.
+func (m *Machine) challenge(to *leg, r *relay, resp *sip.Response) {
+	out := sip.Respond(r.req, int(resp.StatusCode), resp.Reason, to.dlg.LocalTag)
+	for _, h := range challenges(resp) {
+		out.AppendHeader(h)
+	}
+	m.do(Respond{r.tx, out})
 }
 
 // modified completes a relayed re-INVITE that l accepted.

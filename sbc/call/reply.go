@@ -65,6 +65,11 @@ func (m *Machine) refuse(end End) {
 	if m.best.code == end.Code && m.best.after > 0 {
 		resp.AppendHeader(sip.RetryAfterHeader(m.best.after))
 	}
+	if m.best.code == end.Code {
+		for _, h := range m.best.challenges {
+			resp.AppendHeader(h)
+		}
+	}
 	if end.Code == 422 {
 		resp.AppendHeader(sip.MinSEHeader(minSE))
 	}
