@@ -154,6 +154,9 @@ func (r *passing) settle(now time.Time, extra ...sip.Header) {
 		return
 	}
 	most := passExpires
+	if r.p.cut.Load() {
+		most = passAway
+	}
 	if left := r.account.Expires.Sub(now); left > 0 {
 		most = min(most, left)
 	}

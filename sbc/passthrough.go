@@ -35,6 +35,9 @@ import (
 const (
 	// passExpires is how long a registration through the box lasts on the LAN.
 	passExpires = 2 * time.Minute
+	// passAway is the same while the cloud is away, so that it hears of the phones
+	// soon after it is back.
+	passAway = time.Minute
 	// passMargin is how much of the cloud's time must be left for a refresh to be
 	// answered by the box: the phone's next one must still come in time.
 	passMargin = passExpires + passExpires/2

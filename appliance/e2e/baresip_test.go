@@ -20,6 +20,7 @@ import (
 type Account struct {
 	User, Password string
 	Registrar      string // "10.77.1.1:5060"
+	Outbound       string // proxy on the way, "" for none
 	Transport      string // udp, tcp, tls
 	MediaEnc       string // "", srtp, srtp-mand, srtp-mandf
 	Answer         string // manual (default), auto

@@ -23,6 +23,8 @@ type Site struct {
 	BoxLAN   string
 	BoxWAN   string
 	Log      string // level, default debug
+	// Through are accounts of the cloud whose phones register through the box.
+	Through []Subscriber
 }
 
 const siteDocument = `
@@ -40,6 +42,9 @@ provider:
   internal_calls: {{.Internal}}
 lan:
   sip: ["udp://{{.BoxLAN}}:5060", "tcp://{{.BoxLAN}}:5060", "tls://{{.BoxLAN}}:5061"]
+  {{- if .Through}}
+  pass_through: true
+  {{- end}}
 wan: {address: "{{.BoxWAN}}"}
 extensions:
 {{- range .Extensions}}
@@ -66,7 +71,7 @@ func (s Site) Subscribers() []Subscriber {
 	for _, number := range s.Extensions() {
 		all = append(all, Subscriber{Account: number, Password: "line-secret-" + number, Number: "4989123456" + number})
 	}
-	return all
+	return append(all, s.Through...)
 }
 
 // farNumber is how the phones dial the far party.
