@@ -206,8 +206,12 @@ func (b *Box) Figures() metrics.Figures {
 
 // held counts what comes and goes with calls, phones and connections.
 func (b *Box) held() []metrics.Held {
-	x := b.exchange.Stats()
+	x, watching := b.exchange.Stats(), 0
+	for _, n := range b.sw.Watching() {
+		watching += n
+	}
 	return []metrics.Held{
+		{What: "subscription", Count: watching},
 		{What: "call", Count: b.sw.AtWork()}, {What: "stream", Count: b.media.Totals().Streams},
 		{What: "transaction", Count: x.Clients + x.Servers}, {What: "contact", Count: b.bindings.Len()},
 		{What: "connection", Count: b.wire.Stats().Conns},

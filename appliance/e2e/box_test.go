@@ -17,6 +17,7 @@ import (
 type Site struct {
 	Lines    int    // extensions 22, 23, …, each with a cloud account
 	Server   string // tls://…, default: Kamailio by TLS
+	Named    bool   // no server is given: the provider's SRV records say
 	SRTP     string // toward the cloud, default required
 	Internal string // internal_calls, default local
 	CAFile   string // authority of the cloud's certificate
@@ -32,7 +33,11 @@ site: {name: Town, country: DE, area_code: "89", main_number: "+498912345620"}
 provider:
   profile: generic
   domain: cloud.example
+  {{- if .Named}}
+  transport: udp
+  {{- else}}
   servers: ["{{.Server}}"]
+  {{- end}}
   {{- if .CAFile}}
   tls: {ca: "{{.CAFile}}", server_name: pbx.example}
   {{- end}}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"regexp"
 	"testing"
 	"time"
 )
@@ -33,6 +34,45 @@ func TestSecondPhoneThatAnswersAForkedCallIsLetGo(t *testing.T) {
 		s.Recv("200")
 	})
 	s.Ends(t, 10*time.Second, phone)
+	s.Recorded(t, "22 → 089777001 cloud 200 caller")
+}
+
+// TestSeveralPhonesRingBeforeOneOfThemAnswers has a cloud that forks: one phone
+// rings, another plays an announcement, a third answers, each with a tag of its
+// own. The caller sees one phone.
+func TestSeveralPhonesRingBeforeOneOfThemAnswers(t *testing.T) {
+	s := stage(t, func(s *Script) {
+		s.Recv("INVITE")
+		s.Reply("180", fork("a"))
+		s.Pause(100 * time.Millisecond)
+		s.Reply("183", sdp("sendrecv"), fork("b"))
+		s.Pause(100 * time.Millisecond)
+		s.Reply("183", sdp("sendrecv"), fork("c"))
+		s.Pause(100 * time.Millisecond)
+		s.Reply("200", sdp("sendrecv"), fork("c"))
+		s.Recv("ACK", has("To", "t[0-9]+c"), says("^ACK sip:deskc@"))
+		s.Recv("BYE", has("To", "t[0-9]+c"))
+		s.Reply("200")
+	})
+	phone := s.Caller(t, 0, func(s *Script) {
+		s.Dial("22", farNumber, sdp("sendrecv"))
+		s.Recv("180")
+		s.Recv("183", says(describesLAN))
+		s.Recv("183", optional)
+		s.Recv("200", says(describesLAN))
+		s.Ack()
+		s.Pause(500 * time.Millisecond)
+		s.Ask("BYE")
+		s.Recv("200")
+	})
+	s.Ends(t, 10*time.Second, phone)
+	tags := map[string]bool{}
+	for _, m := range regexp.MustCompile(`SIP/2.0 (?:18[0-9]|200) (?s:.*?)\nTo:.*;tag=(\S+)`).FindAllStringSubmatch(phone.calls(), -1) {
+		tags[m[1]] = true
+	}
+	if len(tags) != 1 {
+		t.Errorf("the caller saw the tags %v, want one", tags)
+	}
 	s.Recorded(t, "22 → 089777001 cloud 200 caller")
 }
 

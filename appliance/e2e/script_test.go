@@ -26,6 +26,7 @@ type Script struct {
 	seq     int    // its number
 	version int    // of our session description
 	number  string // and whom it called
+	began   bool   // the INVITE that began the call has come
 	fresh   bool   // the last request was the INVITE that began the call
 	literal bool   // SIPp neither repeats nor recognises what is repeated
 	marks   []string
@@ -40,6 +41,7 @@ type message struct {
 	checks   []string
 	optional bool
 	mark     string
+	kept     []string
 	tag      string
 }
 
@@ -80,6 +82,14 @@ func find(where, name, regexp string, there bool) Option {
 	}
 	return func(m *message) {
 		m.checks = append(m.checks, fmt.Sprintf(`<ereg regexp="%s" %s %s="true" assign_to="seen"/>`, escaper.Replace(regexp), in, check))
+	}
+}
+
+// keep remembers what matches in a header of a message: "[$name]" from then on.
+func keep(name, in, regexp string) Option {
+	return func(m *message) {
+		m.kept = append(m.kept, name)
+		m.checks = append(m.checks, fmt.Sprintf(`<ereg regexp="%s" search_in="hdr" header="%s:" check_it="true" assign_to="%s"/>`, escaper.Replace(regexp), in, name))
 	}
 }
 
@@ -235,6 +245,7 @@ func (s *Script) Cancel() {
 func (s *Script) Recv(what string, options ...Option) {
 	m := s.message(options)
 	code := what[0] >= '0' && what[0] <= '9'
+	s.marks = append(s.marks, m.kept...)
 	attr, action := `request="`+what+`"`, strings.Join(m.checks, "")
 	if code {
 		attr = `response="` + what + `"`
@@ -245,11 +256,12 @@ func (s *Script) Recv(what string, options ...Option) {
 	switch {
 	case m.mark == "auth":
 		attr += ` auth="true"`
-	case what == "INVITE" && len(s.marks) == 0 && !s.caller:
+	case what == "INVITE" && !s.began && !s.caller:
 		m.mark = "inv"
 	}
 	if !code {
 		s.fresh = m.mark == "inv"
+		s.began = s.began || s.fresh
 	}
 	if m.mark != "" && !code {
 		for _, name := range []string{"Via", "From", "To", "CSeq"} {

@@ -5,12 +5,14 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netns"
 )
@@ -162,6 +164,41 @@ func (h *Host) inside(fn func() error) error {
 	return failed
 }
 
+// netnsEtc holds, by namespace, files that ip netns exec puts over those of /etc.
+const netnsEtc = "/etc/netns"
+
+// Names gives a host a name server of its own: dnsmasq with these options,
+// which runs on that host.
+func (h *Host) Names(t *testing.T, options ...string) {
+	t.Helper()
+	etc := filepath.Join(netnsEtc, h.ns)
+	if err := os.MkdirAll(etc, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(etc); err != nil {
+			t.Error(err)
+		}
+		os.Remove(netnsEtc) // if nobody else has one
+	})
+	writeFile(t, filepath.Join(etc, "resolv.conf"), "nameserver 127.0.0.1\n")
+	server := h.Start(t, t.TempDir(), nil, "dnsmasq", append([]string{
+		"--keep-in-foreground", "--no-resolv", "--no-hosts", "--listen-address=127.0.0.1", "--bind-interfaces",
+		"--user=root", "--pid-file=", "--log-queries", "--log-facility=-", "--conf-file=/dev/null", "--local=/example/", "--local-ttl=60",
+	}, options...)...)
+	server.Await(t, "started", 5*time.Second)
+}
+
+// Unplug takes a host's address away; what is sent there is lost. Plug brings it back.
+func (h *Host) Unplug(t *testing.T, addr, device string) {
+	ip(t, "-n", h.ns, "addr", "del", addr+"/24", "dev", device)
+}
+
+// Plug brings back what Unplug took.
+func (h *Host) Plug(t *testing.T, addr, device string) {
+	ip(t, "-n", h.ns, "addr", "add", addr+"/24", "dev", device)
+}
+
 // sweep removes what a killed run of this test left behind: namespaces whose
 // maker is gone, and the processes in them.
 func sweep() {
@@ -186,5 +223,6 @@ func sweep() {
 			}
 		}
 		exec.Command("ip", "netns", "del", ns).Run()
+		os.RemoveAll(filepath.Join(netnsEtc, ns))
 	}
 }
