@@ -54,8 +54,10 @@ type lineOwner struct {
 	callID string
 	tag    string
 	seq    uint32
-	try    uint64 // of the newest REGISTER
-	failed int    // refusals of the credentials, as last told to Memory
+	try    uint64        // of the newest REGISTER
+	failed int           // refusals of the credentials, as last told to Memory
+	held   line.Register // waits for its turn among the lines
+	turn   bool          // and has it now
 }
 
 // lineEvent is an input of the machine with what the room must know about it.
@@ -64,6 +66,7 @@ type lineEvent struct {
 	try  uint64    // the REGISTER that broke; 0: not about one
 	flow *sip.Flow // the connection that was lost, if that is what it tells
 	path *path     // the way that a 2xx opened
+	turn bool      // the REGISTER that was held may try to go out
 }
 
 func newLineOwner(s *Switch, c lineConfig) *lineOwner {
@@ -102,6 +105,10 @@ func (o *lineOwner) post(e lineEvent) {
 // told by its transaction and by the wire, and must not cost two targets. What
 // the machine then holds of the binding is published with it.
 func (o *lineOwner) Step(now time.Time, e lineEvent) []line.Effect {
+	if e.turn {
+		o.turn = true
+		return []line.Effect{o.held}
+	}
 	if e.try != 0 && e.try != o.try {
 		return nil
 	}
@@ -148,6 +155,11 @@ func (o *lineOwner) look() LineView {
 func (o *lineOwner) perform(_ context.Context, tm *loop.Timers[lineEvent], e line.Effect) []lineEvent {
 	switch e := e.(type) {
 	case line.Register:
+		if d := o.wait(e); d > 0 {
+			o.held = e
+			tm.Arm("turn", d, lineEvent{turn: true})
+			return nil
+		}
 		return o.register(e)
 	case line.WakeAfter:
 		tm.Arm("wake", e.D, lineEvent{in: line.Due{}})
@@ -168,6 +180,16 @@ func (o *lineOwner) perform(_ context.Context, tm *loop.Timers[lineEvent], e lin
 		o.alarm(e)
 	}
 	return nil
+}
+
+// wait is how long a REGISTER must wait for its turn among all lines.
+func (o *lineOwner) wait(e line.Register) time.Duration {
+	turn, c := o.turn, o.cfg.Load()
+	o.turn = false
+	if e.Auth || c.trunk.Spacing <= 0 {
+		return 0
+	}
+	return o.s.lines.pace.wait(time.Now(), c.trunk.Spacing, c.line.Account, turn)
 }
 
 // register sends one REGISTER (RFC 3261 10.2).

@@ -40,6 +40,7 @@ type lines struct {
 	owners  map[string]*lineOwner
 	life    context.Context // nil before start and after wait
 	wg      sync.WaitGroup
+	pace    pace
 	targets atomic.Pointer[[]Target]
 	peers   atomic.Pointer[map[netip.Addr]bool]
 }
