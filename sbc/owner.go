@@ -81,6 +81,9 @@ func (o *owner) run(ctx context.Context) {
 	for _, p := range o.legs {
 		p.stream.Close()
 	}
+	for _, c := range o.invites { // else they hold the whole call for 64*T1
+		c.Release()
+	}
 	o.s.forget(o)
 	o.mu.Lock()
 	left := o.txs

@@ -94,6 +94,10 @@ func launchKamailio(ctx context.Context, dir string, at seat, what kind, cloud, 
 	return k, t, nil
 }
 
+// relayAddress keeps the peer's media off the daemon's ports: it holds them for half a
+// minute after a call.
+const relayAddress = "127.0.0.5"
+
 // startRelay runs rtpengine for a peer.
 func startRelay(at seat, dir, control string) (*process, error) {
 	relay, ok := find("rtpengine")
@@ -101,7 +105,7 @@ func startRelay(at seat, dir, control string) (*process, error) {
 		return nil, errors.New("rtpengine is not installed (apt-get install rtpengine-daemon)")
 	}
 	return start(at, dir, "rtpengine", relay, "--foreground", "--log-stderr", "--log-level=3", "--table=-1",
-		"--interface="+daemonAddress, "--listen-ng="+control, "--port-min=30000", "--port-max=49999", "--num-threads=1",
+		"--interface="+relayAddress, "--listen-ng="+control, "--port-min=30000", "--port-max=49999", "--num-threads=1",
 		"--timeout=3600", "--silent-timeout=3600", "--offer-timeout=3600", "--pidfile="+filepath.Join(dir, "rtpengine.pid"))
 }
 

@@ -101,6 +101,9 @@ func measureCalls(ctx context.Context, b *bench, binary, dir string, effort call
 			return fmt.Errorf("%s: %w", c, err)
 		}
 	}
+	if text := s.daemon.lastWords(); b.report.missed() > 0 && text != "" {
+		b.report.note("the daemon's last words:\n%s", text)
+	}
 	return context.Cause(ctx)
 }
 
@@ -164,9 +167,10 @@ func (s *signalling) load(ctx context.Context, in string, t target, with shape) 
 
 // contestant is a system whose calls have a price.
 type contestant struct {
-	target target
-	prove  bool
-	prices []float64 // of the rounds that it carried whole
+	target  target
+	program *kamailio // of a peer
+	prove   bool
+	prices  []float64 // of the rounds that it carried whole
 }
 
 // price tells the processor time of a call, here and at the peers, by turns, so that a
@@ -174,17 +178,16 @@ type contestant struct {
 func (s *signalling) price(ctx context.Context) (err error) {
 	all := []*contestant{{target: s.daemon.target, prove: true}}
 	for _, k := range s.peers {
-		dir, err := os.MkdirTemp(s.bench.peerDir, "peer")
-		if err != nil {
-			return err
-		}
-		p, t, err := launchKamailio(ctx, dir, s.bench.at, k, "sip:"+s.rig.far.local.String(), "")
+		p, err := attended(ctx, s.rig, func(ctx context.Context) (*contestant, error) { return s.peer(ctx, k) })
 		if err != nil {
 			s.bench.report.note("%s: %v", k.name, err)
 			continue
 		}
-		defer func() { err = errors.Join(err, p.stop()) }()
-		all = append(all, &contestant{target: t})
+		defer func() {
+			_, stopErr := attended(ctx, s.rig, func(context.Context) (any, error) { return nil, p.program.stop() })
+			err = errors.Join(err, stopErr)
+		}()
+		all = append(all, p)
 	}
 	failed := 0
 	for range s.effort.rounds {
@@ -202,6 +205,19 @@ func (s *signalling) price(ctx context.Context) (err error) {
 	}
 	s.judgePrices(all, failed)
 	return context.Cause(ctx)
+}
+
+// peer launches a kind of peer in front of the rig's cloud.
+func (s *signalling) peer(ctx context.Context, k kind) (*contestant, error) {
+	dir, err := os.MkdirTemp(s.bench.peerDir, "peer")
+	if err != nil {
+		return nil, err
+	}
+	p, t, err := launchKamailio(ctx, dir, s.bench.at, k, "sip:"+s.rig.far.local.String(), "")
+	if err != nil {
+		return nil, err
+	}
+	return &contestant{target: t, program: p}, nil
 }
 
 // judgePrices compares the lowest prices: what others take of a core only ever adds.

@@ -283,6 +283,9 @@ func (s *Server) say(a act) {
 		s.last = resp
 	} else {
 		s.last, s.cancel, s.onCancel = nil, nil, nil
+		if s.method != sip.INVITE || !resp.IsSuccess() { // no ACK to tell of: let the owner go
+			s.onAcked, s.onUnacked = nil, nil
+		}
 		s.final = []byte{}
 		if !a.over {
 			s.final = sip.Bytes(resp)

@@ -1,6 +1,9 @@
 package media
 
 import (
+	"errors"
+	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"testing"
@@ -167,4 +170,45 @@ func TestRingBackIsHeardAtItsPace(t *testing.T) {
 	if want := float64(toneVolume) * toneVolume / 2; power < 0.9*want || power > 1.1*want {
 		t.Errorf("power %.0f, want %.0f", power, want)
 	}
+}
+
+func TestPortsThatSomebodyElseHoldsAreLeftBehindWithoutATrace(t *testing.T) {
+	e := engine(t, Config{})
+	var foreign []*net.UDPConn
+	for port := 31000; port < 31018; port += 2 { // of every pair but the last, by turns the RTP and the RTCP port
+		at := netip.AddrPortFrom(lo, uint16(port+port/2%2))
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		foreign = append(foreign, c)
+	}
+	defer func() {
+		for _, c := range foreign {
+			_ = c.Close()
+		}
+	}()
+	count := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	before := count()
+	side := Side{Leg: "lan", Addr: lo, Low: 31000, High: 31019}
+	s, err := e.Open(side)
+	if err != nil || s.Local().Port() != 31018 {
+		t.Fatalf("the only free pair was not found: %v", err)
+	}
+	for range 3 {
+		if _, err := e.Open(side); !errors.Is(err, ErrNoPorts) {
+			t.Errorf("a stream where no port is free: %v", err)
+		}
+	}
+	if n := count(); n != before+2 {
+		t.Errorf("%d descriptors are open for one stream", n-before)
+	}
+	s.Close()
+	eventually(t, "its ports are closed", func() bool { return count() == before })
 }

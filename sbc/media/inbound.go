@@ -103,9 +103,10 @@ func bindShared() (fd int, err error) {
 	if err != nil {
 		return -1, fmt.Errorf("shared media socket: %w", err)
 	}
+	made := fd // what is returned with an error is -1
 	defer func() {
 		if err != nil {
-			_ = unix.Close(fd)
+			_ = unix.Close(made)
 		}
 	}()
 	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, sharedBuffer); err != nil {

@@ -26,9 +26,10 @@ func bind(addr netip.Addr, port uint16, dscp uint8) (fd int, err error) {
 	if err != nil {
 		return -1, fmt.Errorf("media socket: %w", err)
 	}
+	made := fd // what is returned with an error is -1
 	defer func() {
 		if err != nil {
-			closeSocket(fd)
+			closeSocket(made)
 		}
 	}()
 	if err = mark(fd, addr, dscp); err != nil {
