@@ -15,6 +15,8 @@ import (
 
 // Site is what the tests vary of the site document.
 type Site struct {
+	Profile  string // default generic; another one brings its own settings
+	Clients  string // lan.clients, default none
 	Lines    int    // extensions 22, 23, …, each with a cloud account
 	Server   string // tls://…, default: Kamailio by TLS
 	Named    bool   // no server is given: the provider's SRV records say
@@ -31,7 +33,7 @@ type Site struct {
 const siteDocument = `
 site: {name: Town, country: DE, area_code: "89", main_number: "+498912345620"}
 provider:
-  profile: generic
+  profile: {{.Profile}}
   domain: cloud.example
   {{- if .Named}}
   transport: udp
@@ -41,12 +43,15 @@ provider:
   {{- if .CAFile}}
   tls: {ca: "{{.CAFile}}", server_name: pbx.example}
   {{- end}}
+  {{- if eq .Profile "generic"}}
   srtp: {{.SRTP}}
   register: {expires: 600s, spacing: 300ms}
   codecs: [PCMA, PCMU, telephone-event]
   internal_calls: {{.Internal}}
+  {{- end}}
 lan:
   sip: ["udp://{{.BoxLAN}}:5060", "tcp://{{.BoxLAN}}:5060", "tls://{{.BoxLAN}}:5061"]
+  clients: [{{.Clients}}]
   {{- if .Through}}
   pass_through: true
   {{- end}}
@@ -117,6 +122,9 @@ func (town *Town) Linekeeper(t *testing.T, site Site) *Box {
 	site.BoxLAN, site.BoxWAN = boxLAN, boxWAN
 	if site.Server == "" {
 		site.Server = "tls://" + pbxAddr + ":5061"
+	}
+	if site.Profile == "" {
+		site.Profile = "generic"
 	}
 	if site.SRTP == "" {
 		site.SRTP = "required"
