@@ -201,6 +201,8 @@ func (b *Box) Figures() metrics.Figures {
 			metrics.Packets{Leg: leg, Result: "dropped", Count: t.Dropped}, metrics.Packets{Leg: leg, Result: "lost", Count: t.Lost})
 	}
 	f.Held = b.held()
+	w := b.wire.Stats()
+	f.Large = []metrics.Large{{Way: "tcp", Count: w.LargeStreams}, {Way: "udp", Count: w.LargeDatagrams}}
 	return f
 }
 

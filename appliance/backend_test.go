@@ -203,12 +203,15 @@ func TestLineThatIsGoneIsSaidInWords(t *testing.T) {
 		t.Errorf("a call to the outside ended with %d", code)
 	}
 	kinds := make(map[events.Kind]string)
-	if err := d.api.Events(w.within(), 200, false, func(e events.Event, _ uint64) error {
-		kinds[e.Kind] = e.Text
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+	w.until("the end of the call among the events", func() bool { // the caller may hear of it before
+		if err := d.api.Events(w.within(), 200, false, func(e events.Event, _ uint64) error {
+			kinds[e.Kind] = e.Text
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return kinds[events.CallEnded] != ""
+	})
 	for _, k := range []events.Kind{events.ModeChange, events.LineState, events.Registration, events.CallEnded, events.Lifecycle} {
 		if kinds[k] == "" {
 			t.Errorf("no event of kind %s", k)

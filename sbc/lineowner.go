@@ -267,7 +267,7 @@ func (o *lineOwner) answered(e line.Register, flow sip.Flow, ev exchange.ClientE
 	if a.Code/100 == 2 && e.Expires > 0 {
 		c := o.cfg.Load()
 		a.Expires, a.Others = ownBinding(resp, contactURI(c.line.Account, flow), c.trunk.Expires)
-		way = &path{flow: ev.Flow, routes: serviceRoute(resp)}
+		way = &path{flow: ours(ev.Flow, flow), routes: serviceRoute(resp)}
 	}
 	o.post(lineEvent{in: a, path: way})
 }
@@ -289,6 +289,15 @@ func ownBinding(resp *sip.Response, mine sip.URI, otherwise time.Duration) (expi
 		expires, others = sip.ContactExpires(resp, contacts[0], otherwise), 0
 	}
 	return expires, others
+}
+
+// ours is the flow that an answer came on, or the one that our contact names where
+// only a large request went another way.
+func ours(came, asked sip.Flow) sip.Flow {
+	if came.Transport != asked.Transport {
+		return asked
+	}
+	return came
 }
 
 // serviceRoute is the way that the registrar wants requests to take (RFC 3608).

@@ -371,7 +371,7 @@ func (r *passing) granted(resp *sip.Response, came, flow sip.Flow, now time.Time
 	p.ledger.prove(a, Device{Addr: r.flow.Remote.Addr(), Instance: r.instance, Agent: clip(sip.HeaderValue(r.req, "User-Agent"), 64), Proved: now})
 	p.mu.Lock()
 	if len(p.ways) < maxAccounts || p.ways[r.user] != nil {
-		p.ways[r.user] = &path{flow: came, routes: routes}
+		p.ways[r.user] = &path{flow: ours(came, flow), routes: routes}
 	}
 	p.mu.Unlock()
 	r.account = a

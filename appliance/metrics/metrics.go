@@ -20,6 +20,7 @@ type Figures struct {
 	Calls         []Calls
 	Packets       []Packets
 	Held          []Held
+	Large         []Large
 }
 
 // Held counts what the daemon holds at this moment of one kind and lets go
@@ -27,6 +28,13 @@ type Figures struct {
 type Held struct {
 	What  string // call, transaction, stream, contact, connection
 	Count int
+}
+
+// Large counts requests too large for UDP since the start, by the way they took;
+// it never falls.
+type Large struct {
+	Way   string // tcp, or udp in fragments
+	Count uint64
 }
 
 // Registrations counts registrations of one side in one state.

@@ -4,8 +4,8 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // scrape turns the figures of a moment into metrics.
 type scrape struct {
-	source                                  Source
-	mode, registrations, calls, packs, held *prometheus.Desc
+	source                                         Source
+	mode, registrations, calls, packs, held, large *prometheus.Desc
 }
 
 func newScrape(s Source) *scrape {
@@ -16,12 +16,13 @@ func newScrape(s Source) *scrape {
 		calls:         prometheus.NewDesc("linekeeper_calls_active", "Calls in progress, by route.", []string{"route"}, nil),
 		packs:         prometheus.NewDesc("linekeeper_rtp_packets_total", "RTP packets, by leg and what became of them.", []string{"leg", "result"}, nil),
 		held:          prometheus.NewDesc("linekeeper_held", "What the daemon holds at this moment and lets go of by itself, by kind.", []string{"what"}, nil),
+		large:         prometheus.NewDesc("linekeeper_sip_large_requests_total", "Requests too large for UDP, by the way they took: tcp, or udp in fragments.", []string{"way"}, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (s *scrape) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.mode, s.registrations, s.calls, s.packs, s.held} {
+	for _, d := range []*prometheus.Desc{s.mode, s.registrations, s.calls, s.packs, s.held, s.large} {
 		to <- d
 	}
 }
@@ -56,6 +57,11 @@ func (s *scrape) Collect(to chan<- prometheus.Metric) {
 	for _, h := range f.Held {
 		held[pair{h.What}] += float64(h.Count)
 	}
+	large := map[pair]float64{{"tcp"}: 0, {"udp"}: 0}
+	for _, l := range f.Large {
+		large[pair{l.Way}] += float64(l.Count)
+	}
+	emit(to, s.large, prometheus.CounterValue, large, 1)
 	emit(to, s.registrations, prometheus.GaugeValue, registrations, 2)
 	emit(to, s.calls, prometheus.GaugeValue, calls, 1)
 	emit(to, s.packs, prometheus.CounterValue, packets, 2)

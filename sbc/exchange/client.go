@@ -3,6 +3,7 @@ package exchange
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"linekeeper/sbc/sip"
 	"linekeeper/sbc/txn"
@@ -23,6 +24,11 @@ type Client struct {
 	branch string
 	flow   sip.Flow
 	method sip.Method
+	// over is the flow in place of flow for a request too large for UDP; back says
+	// that it came to nothing.
+	over      atomic.Pointer[sip.Flow]
+	back      bool
+	withdrawn bool
 
 	req   *sip.Request      // until the final response
 	on    func(ClientEvent) // until nothing more can come
@@ -47,11 +53,7 @@ func (x *Exchange) Do(req *sip.Request, flow sip.Flow, on func(ClientEvent)) *Cl
 func (x *Exchange) do(req *sip.Request, flow sip.Flow, branch string, on func(ClientEvent)) *Client {
 	c := &Client{branch: branch, flow: flow, method: req.Method, req: req, on: on}
 	c.x, c.self = x, c
-	if req.Method == sip.INVITE {
-		c.machine = txn.NewClientInvite(&x.timers, flow.Transport.Reliable())
-	} else {
-		c.machine = txn.NewClientNonInvite(&x.timers, flow.Transport.Reliable())
-	}
+	c.machine = c.begin(flow)
 	c.key = string(appendClientKey(nil, branch, req.Method, flow.Zone))
 	if x.stopped.Load() || x.full(true) {
 		c.machine = over{}
@@ -84,6 +86,7 @@ func (c *Client) Cancel(extra ...sip.Header) {
 	if c.method != sip.INVITE {
 		return
 	}
+	c.withdrawn = true
 	if c.extra == nil {
 		c.extra = extra
 	}
@@ -102,7 +105,12 @@ func (c *Client) Release() {
 }
 
 // Flow is where the request went.
-func (c *Client) Flow() sip.Flow { return c.flow }
+func (c *Client) Flow() sip.Flow {
+	if f := c.over.Load(); f != nil {
+		return *f
+	}
+	return c.flow
+}
 
 // response finds the transaction of a response (RFC 3261 17.1.3).
 func (x *Exchange) response(resp *sip.Response, flow sip.Flow) {
@@ -132,22 +140,14 @@ func (c *Client) ended() {
 func (c *Client) perform(a act) {
 	switch a.do {
 	case txn.Send, txn.Again:
-		if c.req == nil {
-			return
-		}
-		if a.do == txn.Again {
-			c.x.counts.repeatsOut.Add(1)
-		}
-		if err := c.x.put(c.flow, c.req); err != nil {
-			c.step(txn.Input{What: txn.Broken}, act{err: err})
-		}
+		c.send(a.do == txn.Again)
 	case txn.Deliver:
 		c.deliver(a)
 	case txn.Ack:
 		c.acknowledge(a)
 	case txn.Withdraw:
 		if cancel := c.cancelRequest(); cancel != nil {
-			c.x.do(cancel, c.flow, c.branch, nil)
+			c.x.do(cancel, c.Flow(), c.branch, nil)
 		}
 	case txn.Expire:
 		c.x.counts.timeouts.Add(1)
@@ -202,7 +202,7 @@ func (c *Client) tell(ev ClientEvent) {
 // acknowledge sends the ACK of a refused INVITE (RFC 3261 17.1.1.3).
 func (c *Client) acknowledge(a act) {
 	if c.ack != nil {
-		c.x.again(c.flow, c.ack)
+		c.x.again(c.Flow(), c.ack)
 		return
 	}
 	if c.req == nil {
@@ -212,7 +212,7 @@ func (c *Client) acknowledge(a act) {
 	if to := a.msg.To(); to != nil {
 		ack.AppendHeader(&sip.To{DisplayName: to.DisplayName, Address: to.Address, Params: to.Params.Clone()})
 	}
-	if err := c.x.put(c.flow, ack); err != nil {
+	if err := c.x.put(c.Flow(), ack); err != nil {
 		c.x.log.Debug("ack not sent", "remote", c.flow.Remote, "err", err)
 	}
 	if !a.over && ack.Via().Host != "" {

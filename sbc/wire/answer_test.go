@@ -107,6 +107,13 @@ func TestDatagramBeyondWhatIPv4CarriesIsTooLarge(t *testing.T) {
 	}
 	req := request(t, "big")
 	sip.SetBody(req, "text/plain", make([]byte, 65507-len(sip.Bytes(req))-200))
+	var larger *wire.Larger
+	if err := phone.Send(flow, req); !errors.As(err, &larger) {
+		t.Fatalf("%d octets: %v", len(sip.Bytes(req)), err)
+	}
+	if a := answers.next(t); a.err == nil { // it takes no TCP
+		t.Fatalf("got %v", a.m)
+	}
 	if err := phone.Send(flow, req); err != nil {
 		t.Fatalf("%d octets: %v", len(sip.Bytes(req)), err)
 	}

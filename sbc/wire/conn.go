@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"linekeeper/sbc/sip"
@@ -19,6 +20,7 @@ type conn struct {
 	zone    *zone
 	flow    sip.Flow
 	dialled bool
+	greeted atomic.Bool // a whole message has come
 	life    context.Context
 	end     context.CancelCauseFunc
 
@@ -30,6 +32,7 @@ type conn struct {
 	writing bool
 	cause   error // why it has ended
 	wrote   time.Time
+	tried   bool // begun for a large message
 }
 
 func newConn(z *zone, flow sip.Flow, dialled bool) *conn {
@@ -104,6 +107,9 @@ func (c *conn) fail(cause error) {
 	c.mu.Lock()
 	if c.cause == nil {
 		c.cause = cause
+	}
+	if c.tried && !c.greeted.Load() { // it has no TCP, or none for SIP
+		c.zone.wire.unstreamed.note(c.flow.Remote, time.Now())
 	}
 	raw := c.raw
 	c.queue, c.octets = nil, 0

@@ -20,6 +20,9 @@ type Limits struct {
 	Idle time.Duration
 	// Dial bounds the making of a connection, its TLS handshake included.
 	Dial time.Duration
+	// Try is how long a connection may take that is begun because a request is too
+	// large for UDP: the peer may well have no TCP.
+	Try time.Duration
 	// Write bounds one write to a connection.
 	Write time.Duration
 	// Queue is how many messages wait for a connection at most, QueueOctets how
@@ -46,6 +49,7 @@ func Defaults() Limits {
 		Half:           10 * time.Second,
 		Idle:           time.Hour,
 		Dial:           5 * time.Second,
+		Try:            500 * time.Millisecond,
 		Write:          10 * time.Second,
 		Queue:          4096,
 		QueueOctets:    4 << 20,
@@ -65,6 +69,7 @@ func (l Limits) orDefaults() Limits {
 	fill(&l.Half, d.Half)
 	fill(&l.Idle, d.Idle)
 	fill(&l.Dial, d.Dial)
+	fill(&l.Try, d.Try)
 	fill(&l.Write, d.Write)
 	fill(&l.Queue, d.Queue)
 	fill(&l.QueueOctets, d.QueueOctets)

@@ -119,6 +119,7 @@ func (c *conn) feed(stream *sip.Stream, data []byte, p *patience) bool {
 				continue
 			}
 			p.greeted, p.begun = true, time.Time{}
+			c.greeted.Store(true)
 			w.deliver(m, c.flow)
 		}
 		if err == nil {

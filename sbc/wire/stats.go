@@ -17,31 +17,37 @@ type Stats struct {
 	Answered uint64
 	// Blocked counts datagrams that a full kernel buffer did not take.
 	Blocked uint64
+	// LargeStreams counts requests too large for UDP that went over TCP,
+	// LargeDatagrams those whose peer takes none.
+	LargeStreams, LargeDatagrams uint64
 	// Conns is how many stream connections stand or are being made.
 	Conns int
 }
 
 type counters struct {
 	received, sent, malformed, answered, blocked atomic.Uint64
+	largeStream, largeDatagram                   atomic.Uint64
 	conns                                        atomic.Int64
 }
 
 // Stats reads the counters; safe at any time.
 func (w *Wire) Stats() Stats {
 	return Stats{
-		Received:  w.stats.received.Load(),
-		Sent:      w.stats.sent.Load(),
-		Malformed: w.stats.malformed.Load(),
-		Answered:  w.stats.answered.Load(),
-		Blocked:   w.stats.blocked.Load(),
-		Conns:     int(w.stats.conns.Load()),
+		Received:     w.stats.received.Load(),
+		Sent:         w.stats.sent.Load(),
+		Malformed:    w.stats.malformed.Load(),
+		Answered:     w.stats.answered.Load(),
+		Blocked:      w.stats.blocked.Load(),
+		LargeStreams: w.stats.largeStream.Load(), LargeDatagrams: w.stats.largeDatagram.Load(),
+		Conns: int(w.stats.conns.Load()),
 	}
 }
 
 // folded logs a flood of bad input as one line a second: how much, and the
 // last.
 type folded struct {
-	log *slog.Logger
+	log  *slog.Logger
+	text string
 
 	mu    sync.Mutex
 	count int
@@ -68,5 +74,5 @@ func (f *folded) flush(now time.Time) {
 	count, last, from := f.count, f.last, f.from
 	f.count, f.last, f.wrote = 0, nil, now
 	f.mu.Unlock()
-	f.log.Warn("bad sip input", "count", count, "err", last, "from", from)
+	f.log.Warn(f.text, "count", count, "err", last, "from", from)
 }

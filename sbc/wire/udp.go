@@ -243,6 +243,11 @@ func (z *zone) sendDatagram(flow sip.Flow, m sip.Message) error {
 		Leaving(req, flow)
 	}
 	raw := sip.Bytes(m)
+	if req, ok := m.(*sip.Request); ok && len(raw) > largest {
+		if err := z.larger(flow, req, len(raw)); err != nil {
+			return z.instead(err, req)
+		}
+	}
 	z.wire.observe(Out, flow, raw)
 	if err := s.write(raw, flow.Local.Addr(), flow.Remote); err != nil {
 		return err

@@ -60,16 +60,18 @@ type Deps struct {
 
 // Wire sends and receives SIP messages.
 type Wire struct {
-	guard   *Guard
-	limits  Limits
-	first   []Zone
-	handler Handler
-	tap     atomic.Pointer[Tap]
-	stats   counters
-	bad     folded
-	numbers atomic.Uint64 // of connections
-	routes  routes
-	accepts crowd
+	guard      *Guard
+	limits     Limits
+	first      []Zone
+	handler    Handler
+	tap        atomic.Pointer[Tap]
+	stats      counters
+	bad        folded
+	big        folded        // large messages that had to be datagrams
+	numbers    atomic.Uint64 // of connections
+	routes     routes
+	unstreamed datagramOnly
+	accepts    crowd
 
 	work sync.WaitGroup // every goroutine but Run's own
 
@@ -85,7 +87,8 @@ func New(deps Deps) *Wire {
 		limits: deps.Limits.orDefaults(),
 		first:  slices.Clone(deps.Zones),
 		zones:  make(map[string]*zone),
-		bad:    folded{log: deps.Log},
+		bad:    folded{log: deps.Log, text: "bad sip input"},
+		big:    folded{log: deps.Log, text: "large sip message"},
 	}
 }
 
@@ -117,6 +120,7 @@ func (w *Wire) Run(ctx context.Context, ready func()) error {
 			return nil
 		case now := <-tick.C:
 			w.bad.flush(now)
+			w.big.flush(now)
 			w.guard.expire(now)
 		}
 	}

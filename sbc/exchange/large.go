@@ -1,0 +1,85 @@
+package exchange
+
+import (
+	"errors"
+
+	"linekeeper/sbc/sip"
+	"linekeeper/sbc/txn"
+)
+
+// larger is the error of a Sender for a request that is too large for UDP
+// (RFC 3261 18.1.1): nothing was sent, it may go over another flow. When that
+// comes to nothing the transaction tries UDP after all.
+type larger interface{ Over() sip.Flow }
+
+// begin makes the machine for a flow.
+func (c *Client) begin(flow sip.Flow) txn.Machine {
+	if c.method == sip.INVITE {
+		return txn.NewClientInvite(&c.x.timers, flow.Transport.Reliable())
+	}
+	return txn.NewClientNonInvite(&c.x.timers, flow.Transport.Reliable())
+}
+
+// send puts the request on the wire.
+func (c *Client) send(again bool) {
+	c.mu.Lock()
+	req := c.req
+	c.mu.Unlock()
+	if req == nil {
+		return
+	}
+	if again {
+		c.x.counts.repeatsOut.Add(1)
+	}
+	err := c.x.put(c.Flow(), req)
+	var l larger
+	switch {
+	case err == nil:
+	case errors.As(err, &l) && c.move(l.Over()):
+	case c.fallBack():
+	default:
+		c.step(txn.Input{What: txn.Broken}, act{err: err})
+	}
+}
+
+// move begins anew over a stream, under the same branch: nothing has left yet.
+func (c *Client) move(flow sip.Flow) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.back || c.over.Load() != nil || !flow.Transport.Reliable() {
+		return false
+	}
+	c.over.Store(&flow)
+	c.againLocked(flow)
+	return true
+}
+
+// fallBack begins anew as a datagram after all, where the stream has failed before
+// any answer came. It says whether it did.
+func (c *Client) fallBack() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st := c.machine.State()
+	if c.over.Load() == nil || c.back || c.req == nil || st != txn.Calling && st != txn.Trying {
+		return false
+	}
+	c.back = true
+	c.over.Store(nil)
+	c.againLocked(c.flow)
+	return true
+}
+
+// againLocked starts the transaction over on a flow.
+func (c *Client) againLocked(flow sip.Flow) {
+	req := c.req.Clone() // the wire may be reading the other one
+	sip.RemoveHeader(req, "Via")
+	req.PrependHeader(c.x.newVia(flow, c.branch))
+	c.req = req
+	c.restLocked()
+	c.machine = c.begin(flow)
+	c.stepLocked(txn.Input{What: txn.Begun}, act{})
+	if c.withdrawn {
+		c.stepLocked(txn.Input{What: txn.Cancelled}, act{})
+	}
+	c.drainLocked()
+}
