@@ -75,6 +75,7 @@ type Exchange struct {
 	servers *table[*Server]
 	unacked *table[*Server] // 2xx out, ACK not yet come, by dialog and CSeq
 	settled settledQueue
+	wheel   *wheel
 	counts  counts
 
 	randMu sync.Mutex
@@ -123,7 +124,7 @@ func New(d Deps) (*Exchange, error) {
 	return &Exchange{
 		sender: d.Sender, log: d.Log, timers: d.Timers, max: int64(d.Max),
 		clients: newTable[*Client](), servers: newTable[*Server](), unacked: newTable[*Server](),
-		rand: rand.NewChaCha8(seed),
+		rand: rand.NewChaCha8(seed), wheel: newWheel(),
 	}, nil
 }
 

@@ -35,7 +35,6 @@ type tx struct {
 
 	mu       sync.Mutex
 	machine  txn.Machine
-	timer    *time.Timer
 	wakeAt   time.Time // zero: asleep for good
 	queue    []act
 	draining bool
@@ -44,6 +43,7 @@ type tx struct {
 	settled      bool // stands in the exchange's queue of settled ones
 	settledAt    time.Time
 	older, newer *tx // guarded by the queue's mutex
+	seat         seat
 }
 
 // step tells the machine what happened and follows its orders.
@@ -120,26 +120,26 @@ func (t *tx) drainLocked() {
 
 func (t *tx) armLocked(after time.Duration) {
 	t.wakeAt = time.Now().Add(after)
-	if t.timer == nil {
-		t.timer = time.AfterFunc(after, t.woken)
-		return
-	}
-	t.timer.Reset(after)
+	t.x.wheel.arm(t, t.wakeAt)
 }
 
 func (t *tx) restLocked() {
-	t.wakeAt = time.Time{}
-	if t.timer != nil {
-		t.timer.Stop()
+	if !t.wakeAt.IsZero() {
+		t.wakeAt = time.Time{}
+		t.x.wheel.disarm(t)
 	}
 }
 
-// woken runs when the timer fires. A shot that was in flight when the timer was
-// armed anew or stopped is told by its being early.
+// woken runs when the wheel comes by. It may be early: for one that was armed anew
+// in the meantime, or is due beyond the wheel's reach.
 func (t *tx) woken() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.wakeAt.IsZero() || time.Now().Before(t.wakeAt) {
+	if t.wakeAt.IsZero() {
+		return
+	}
+	if time.Now().Before(t.wakeAt) {
+		t.x.wheel.arm(t, t.wakeAt)
 		return
 	}
 	t.wakeAt = time.Time{}
