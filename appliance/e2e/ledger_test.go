@@ -12,6 +12,7 @@ type holding struct {
 	Resident, Heap               float64 // octets; Heap is what the last collection found alive
 	Calls, Transactions, Streams float64
 	Contacts, Connections        float64
+	Subscriptions                float64
 	Ports                        float64 // UDP sockets of media
 }
 
@@ -34,6 +35,7 @@ func bounds() []bound {
 		{"streams", func(h holding) float64 { return h.Streams }, 0, 1, "they close with their call"},
 		{"ports", func(h holding) float64 { return h.Ports }, 0, 1, "a stream's sockets close with it"},
 		{"contacts", func(h holding) float64 { return h.Contacts }, 0, 1, "the same phones are registered as before"},
+		{"subscr", func(h holding) float64 { return h.Subscriptions }, 0, 1, "every watcher has left, or its time has run out"},
 		{"conns", func(h holding) float64 { return h.Connections }, 0, 1, "every TCP peer has gone"},
 		{"transact", func(h holding) float64 { return h.Transactions }, 4, 1, "probes and refreshes of the lines live 32 s each (RFC 3261 timer J)"},
 		{"gorout", func(h holding) float64 { return h.Goroutines }, 6, 1, "the scrape's own connection, a look-up, a snapshot"},
@@ -67,6 +69,7 @@ func TestLedgerFindsWhatWasLeftBehind(t *testing.T) {
 		"streams":  func(h *holding) { h.Streams++ },
 		"ports":    func(h *holding) { h.Ports++ },
 		"contacts": func(h *holding) { h.Contacts++ },
+		"subscr":   func(h *holding) { h.Subscriptions++ },
 		"conns":    func(h *holding) { h.Connections++ },
 		"transact": func(h *holding) { h.Transactions += 5 },
 		"gorout":   func(h *holding) { h.Goroutines += 7 },

@@ -24,10 +24,12 @@ type Script struct {
 	asked   string // method of the last request of ours
 	within  bool   // it was one within the call
 	seq     int    // its number
+	invited int    // number of the last INVITE
 	version int    // of our session description
 	number  string // and whom it called
 	began   bool   // the INVITE that began the call has come
 	fresh   bool   // the last request was the INVITE that began the call
+	patient bool   // SIPp repeats after 4 s only: when hundreds of scripts share a machine
 	literal bool   // SIPp neither repeats nor recognises what is repeated
 	marks   []string
 }
@@ -38,10 +40,10 @@ type Option func(*message)
 type message struct {
 	headers  []string
 	body     string
+	kind     string // of the body; empty: a session description
 	checks   []string
 	optional bool
 	mark     string
-	kept     []string
 	tag      string
 }
 
@@ -53,6 +55,11 @@ func described(direction string) string {
 
 // sdp puts an SDP body into a message.
 func sdp(direction string) Option { return func(m *message) { m.body = described(direction) } }
+
+// carries puts a body of another kind into a message; a line of it is one argument.
+func carries(kind string, lines ...string) Option {
+	return func(m *message) { m.kind, m.body = kind, strings.Join(lines, "\n      ") }
+}
 
 // header adds a header line to a message.
 func header(line string) Option {
@@ -85,14 +92,6 @@ func find(where, name, regexp string, there bool) Option {
 	}
 }
 
-// keep remembers what matches in a header of a message: "[$name]" from then on.
-func keep(name, in, regexp string) Option {
-	return func(m *message) {
-		m.kept = append(m.kept, name)
-		m.checks = append(m.checks, fmt.Sprintf(`<ereg regexp="%s" search_in="hdr" header="%s:" check_it="true" assign_to="%s"/>`, escaper.Replace(regexp), in, name))
-	}
-}
-
 // optional lets a message be missing.
 func optional(m *message) { m.optional = true }
 
@@ -117,12 +116,18 @@ func (s *Script) send(repeat bool, lines []string, m *message) {
 	attr := ""
 	if repeat {
 		attr = ` retrans="500"`
+		if s.patient {
+			attr = ` retrans="4000"`
+		}
 	}
 	lines = append(lines, m.headers...)
-	if m.body != "" {
+	switch {
+	case m.kind != "":
+		lines = append(lines, "Content-Type: "+m.kind, "Content-Length: [len]", "", m.body)
+	case m.body != "":
 		s.version++
 		lines = append(lines, "Content-Type: application/sdp", "Content-Length: [len]", "", fmt.Sprintf(m.body, s.version))
-	} else {
+	default:
 		lines = append(lines, "Content-Length: 0")
 	}
 	s.emit("  <send%s><![CDATA[\n\n      %s\n\n  ]]></send>\n", attr, strings.Join(lines, "\n      "))
@@ -158,6 +163,7 @@ func auth(m *message) { m.mark = "auth" }
 func (s *Script) begin(method, caller, number string, options []Option) {
 	s.caller, s.from, s.number, s.asked = true, caller, number, method
 	s.seq++
+	s.invited = s.seq
 	lines := []string{
 		method + " sip:" + number + "@[remote_ip]:[remote_port] SIP/2.0",
 		"Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport",
@@ -194,6 +200,9 @@ func (s *Script) dialogue(method string, seq int) []string {
 func (s *Script) Ask(method string, options ...Option) {
 	s.seq++
 	s.asked, s.within = method, true
+	if method == "INVITE" {
+		s.invited = s.seq
+	}
 	lines := s.dialogue(method, s.seq)
 	if method != "BYE" {
 		lines = append(lines, "Contact: <sip:"+s.contact()+"@[local_ip]:[local_port]>")
@@ -210,7 +219,7 @@ func (s *Script) contact() string {
 
 // Ack acknowledges the 2xx of the last INVITE of ours.
 func (s *Script) Ack(options ...Option) {
-	s.send(false, s.dialogue("ACK", s.seq), s.message(options))
+	s.send(false, s.dialogue("ACK", s.invited), s.message(options))
 }
 
 // refused acknowledges a refusal of the last INVITE: same target, same branch.
@@ -221,7 +230,7 @@ func (s *Script) refused() {
 	}
 	s.send(false, []string{
 		"ACK " + to + " SIP/2.0", "[last_Via:]", "Max-Forwards: 70",
-		"[last_From:]", "[last_To:]", "Call-ID: [call_id]", "CSeq: " + strconv.Itoa(s.seq) + " ACK",
+		"[last_From:]", "[last_To:]", "Call-ID: [call_id]", "CSeq: " + strconv.Itoa(s.invited) + " ACK",
 	}, &message{})
 }
 
@@ -236,7 +245,7 @@ func (s *Script) Cancel() {
 	s.send(true, []string{
 		"CANCEL sip:" + s.number + "@[remote_ip]:[remote_port] SIP/2.0", "[last_Via:]", "Max-Forwards: 70",
 		"From: <sip:" + s.from + "@[remote_ip]>;tag=[pid]c[call_number]", "To: <sip:" + s.number + "@[remote_ip]>",
-		"Call-ID: [call_id]", "CSeq: " + strconv.Itoa(s.seq) + " CANCEL",
+		"Call-ID: [call_id]", "CSeq: " + strconv.Itoa(s.invited) + " CANCEL",
 	}, &message{})
 }
 
@@ -245,7 +254,6 @@ func (s *Script) Cancel() {
 func (s *Script) Recv(what string, options ...Option) {
 	m := s.message(options)
 	code := what[0] >= '0' && what[0] <= '9'
-	s.marks = append(s.marks, m.kept...)
 	attr, action := `request="`+what+`"`, strings.Join(m.checks, "")
 	if code {
 		attr = `response="` + what + `"`

