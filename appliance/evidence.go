@@ -22,8 +22,7 @@ import (
 type evidence struct{ b *Box }
 
 // Answered says that the cloud is there.
-func (e evidence) Answered(account string, code int) {
-	t := e.b.sw.TargetOf(account)
+func (e evidence) Answered(_ string, t, code int) {
 	if code < 200 {
 		e.b.keeper.Tell(mode.CallHeard{Target: t})
 	}
@@ -31,8 +30,8 @@ func (e evidence) Answered(account string, code int) {
 }
 
 // InviteSilent says that an INVITE got no sign.
-func (e evidence) InviteSilent(account string) {
-	e.b.keeper.Tell(mode.Silent{Target: e.b.sw.TargetOf(account), Call: true})
+func (e evidence) InviteSilent(_ string, t int) {
+	e.b.keeper.Tell(mode.Silent{Target: t, Call: true})
 }
 
 // MediaDead says how many external calls no longer hear the cloud.

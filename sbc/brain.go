@@ -2,6 +2,7 @@ package sbc
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"linekeeper/sbc/call"
@@ -31,8 +32,8 @@ func (r online) Route(inv call.Invite) call.Plan {
 		return r.s.Emergency(inv, d)
 	case number.Extension:
 		if !inv.Silent && (cfg.Internal == provider.Cloud || inv.Through != nil && !r.s.reachable(d.Text)) {
-			if t, err := r.s.lineTarget(inv, cfg, caller.Account, d); err == nil {
-				return call.Plan{Way: call.Cloud, Steps: []call.Step{{Targets: []call.Target{t}, Silent: cfg.CallTimeout}}}
+			if steps, err := r.s.wayOut(inv, cfg, caller.Account, d); err == nil {
+				return call.Plan{Way: call.Cloud, Steps: steps}
 			}
 		}
 		return r.s.RingExtension(inv, d.Text)
@@ -57,11 +58,11 @@ func (r online) outside(inv call.Invite, cfg *Config, caller Extension, d number
 	if caller.Account == "" && inv.Through == nil {
 		return Refuse(403, fmt.Sprintf("extension %s has no cloud account", caller.Number))
 	}
-	t, err := r.s.lineTarget(inv, cfg, caller.Account, d)
+	steps, err := r.s.wayOut(inv, cfg, caller.Account, d)
 	if err != nil {
 		return unavailable(err)
 	}
-	return call.Plan{Way: call.Cloud, Steps: []call.Step{{Targets: []call.Target{t}, Silent: cfg.CallTimeout}}}
+	return call.Plan{Way: call.Cloud, Steps: steps}
 }
 
 // code passes a star code to the cloud. A code that lets the cloud call
@@ -203,6 +204,36 @@ func (s *Switch) lineTarget(inv call.Invite, cfg *Config, account string, d numb
 		t.From = anonymous()
 	}
 	return t, nil
+}
+
+// wayOut is the way over an account with a spare for the case that its server gives
+// no sign, can't be reached or is overloaded: the server at which the line is
+// registered, then the best of the others (RFC 3263 4.3), all within the time that
+// the cloud may keep silent. A server that failed a moment ago comes last.
+func (s *Switch) wayOut(inv call.Invite, cfg *Config, account string, d number.Dialled) ([]call.Step, error) {
+	t, err := s.lineTarget(inv, cfg, account, d)
+	if err != nil {
+		return nil, err
+	}
+	now, first := time.Now(), Target{t.Flow.Transport, t.Flow.Remote}
+	targets := []call.Target{t}
+	for _, spare := range s.lines.spares(first, now) {
+		flow, err := s.flows.Flow(cfg.Trunk.Zone, spare.Transport, spare.Addr)
+		if err != nil {
+			continue
+		}
+		u := t
+		u.Name, u.Flow, u.Routes, u.Contact, u.Side = t.Name+" by "+spare.Addr.String(), flow, nil, contactURI(t.Contact.User, flow), s.side(cfg, flow)
+		targets = append(targets, u)
+	}
+	if s.lines.standings.doubted(first, now) {
+		slices.Reverse(targets)
+	}
+	steps := make([]call.Step, len(targets))
+	for i, t := range targets {
+		steps[i] = call.Step{Targets: []call.Target{t}, Silent: cfg.CallTimeout / time.Duration(len(targets)), Spare: i > 0}
+	}
+	return steps, nil
 }
 
 // throughTarget is the way out of a phone that holds the cloud's own credentials.

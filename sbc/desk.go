@@ -38,8 +38,8 @@ func (s *Switch) Emergency(inv call.Invite, d number.Dialled) call.Plan {
 	cfg := s.cfg.Load()
 	var steps []call.Step
 	add := func(inv call.Invite, account string) {
-		if t, err := s.lineTarget(inv, cfg, account, d); err == nil {
-			steps = append(steps, call.Step{Targets: []call.Target{t}, Silent: cfg.CallTimeout})
+		if out, err := s.wayOut(inv, cfg, account, d); err == nil {
+			steps = append(steps, out...)
 		}
 	}
 	if inv.Through != nil { // the cloud may ask the phone for its credentials: that way goes first

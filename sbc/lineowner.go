@@ -30,6 +30,10 @@ type path struct {
 	routes []sip.URI // Service-Route (RFC 3608)
 }
 
+// registerPatience is how long a server may keep silent before the next one is
+// asked (RFC 3263 4.3), where there is a next one; timer F alone would take 32 s.
+const registerPatience = 8 * time.Second
+
 // lineOwner keeps one account's machine.
 type lineOwner struct {
 	s    *Switch
@@ -115,6 +119,11 @@ func (o *lineOwner) Step(now time.Time, e lineEvent) []line.Effect {
 	if f := o.flow.Load(); e.flow != nil && (f == nil || !alike(*f, *e.flow)) {
 		return nil
 	}
+	if _, due := e.in.(line.Due); due {
+		if at := o.s.lines.better(int(o.at.Load()), now); at >= 0 {
+			_ = o.m.Step(now, line.Move{Target: at}) // it only says where the next refresh goes
+		}
+	}
 	out := o.m.Step(now, e.in)
 	v := o.m.View()
 	switch a, answer := e.in.(line.Answer); {
@@ -160,7 +169,7 @@ func (o *lineOwner) perform(_ context.Context, tm *loop.Timers[lineEvent], e lin
 			tm.Arm("turn", d, lineEvent{turn: true})
 			return nil
 		}
-		return o.register(e)
+		return o.register(tm, e)
 	case line.WakeAfter:
 		tm.Arm("wake", e.D, lineEvent{in: line.Due{}})
 	case line.Sleep:
@@ -193,9 +202,12 @@ func (o *lineOwner) wait(e line.Register) time.Duration {
 }
 
 // register sends one REGISTER (RFC 3261 10.2).
-func (o *lineOwner) register(e line.Register) []lineEvent {
+func (o *lineOwner) register(tm *loop.Timers[lineEvent], e line.Register) []lineEvent {
 	o.try = e.Try
 	ts := *o.s.lines.targets.Load()
+	if len(ts) > 1 {
+		tm.Arm("patience", registerPatience, lineEvent{in: line.Silent{Try: e.Try}, try: e.Try})
+	}
 	if e.Target >= len(ts) {
 		return []lineEvent{{in: line.Broken{}, try: e.Try}}
 	}
@@ -241,6 +253,7 @@ func (o *lineOwner) request(c *lineConfig, flow sip.Flow, e line.Register) *sip.
 
 // answered turns what came back into an input of the machine.
 func (o *lineOwner) answered(e line.Register, flow sip.Flow, ev exchange.ClientEvent) {
+	o.stand(flow, ev)
 	if ev.Err != nil {
 		if errors.Is(ev.Err, exchange.ErrLost) {
 			o.post(lineEvent{in: line.Broken{Certificate: o.s.certificate(ev.Err)}, try: e.Try})
@@ -252,7 +265,7 @@ func (o *lineOwner) answered(e line.Register, flow sip.Flow, ev exchange.ClientE
 	resp := ev.Response
 	account := o.cfg.Load().line.Account
 	if resp.StatusCode >= 200 {
-		o.s.evidence.Answered(account, int(resp.StatusCode))
+		o.s.evidence.Answered(account, o.s.TargetAt(flow), int(resp.StatusCode))
 	}
 	a := line.Answer{Try: e.Try, Code: int(resp.StatusCode)}
 	a.RetryAfter, _ = sip.RetryAfterOf(resp)
@@ -289,6 +302,20 @@ func ownBinding(resp *sip.Response, mine sip.URI, otherwise time.Duration) (expi
 		expires, others = sip.ContactExpires(resp, contacts[0], otherwise), 0
 	}
 	return expires, others
+}
+
+// stand notes how the server did.
+func (o *lineOwner) stand(flow sip.Flow, ev exchange.ClientEvent) {
+	t, now := Target{flow.Transport, flow.Remote}, time.Now()
+	switch {
+	case ev.Err != nil:
+		o.s.lines.standings.failed(t, 0, now)
+	case ev.Response.StatusCode == 503:
+		after, _ := sip.RetryAfterOf(ev.Response)
+		o.s.lines.standings.failed(t, after, now)
+	case ev.Response.StatusCode >= 200:
+		o.s.lines.standings.answered(t, ev.Response.StatusCode, now)
+	}
 }
 
 // ours is the flow that an answer came on, or the one that our contact names where

@@ -42,7 +42,9 @@ type lines struct {
 	wg      sync.WaitGroup
 	pace    pace
 	targets atomic.Pointer[[]Target]
-	peers   atomic.Pointer[map[netip.Addr]bool]
+	// standings order the targets by what was seen of them.
+	standings standings
+	peers     atomic.Pointer[map[netip.Addr]bool]
 }
 
 func newLines(s *Switch) *lines {
@@ -215,6 +217,20 @@ func (l *lines) lamp(token string) *lamp {
 		}
 	}
 	return nil
+}
+
+// suspect is told of a server that gave a call no sign, broke, or answered 503. Calls
+// try others first for a while, and the line looks at once whether it is still there.
+func (l *lines) suspect(account string, flow sip.Flow, after time.Duration) {
+	if !l.standings.failed(Target{flow.Transport, flow.Remote}, after, time.Now()) {
+		return
+	}
+	l.mu.Lock()
+	o := l.owners[account]
+	l.mu.Unlock()
+	if o != nil && len(*l.targets.Load()) > 1 {
+		o.post(lineEvent{in: line.Due{}})
+	}
 }
 
 // Lines lists how the lines stand.

@@ -206,6 +206,8 @@ func (o *owner) perform(_ context.Context, tm *loop.Timers[call.Input], e call.E
 		return []call.Input{call.Planned{Plan: o.s.brain().Route(e.Invite)}}
 	case call.Silent:
 		o.silent(e.Target)
+	case call.Overloaded:
+		o.suspect(e.Target, e.After)
 	case call.Heard:
 		o.heard(e.Target)
 	case call.Became:
@@ -219,13 +221,26 @@ func (o *owner) perform(_ context.Context, tm *loop.Timers[call.Input], e call.E
 // heard and silent are evidence only where the cloud was asked.
 func (o *owner) heard(t call.Target) {
 	if t.Line != "" {
-		o.s.evidence.Answered(t.Line, 100)
+		o.s.evidence.Answered(t.Line, o.s.TargetAt(t.Flow), 100)
+		o.s.lines.standings.answered(Target{t.Flow.Transport, t.Flow.Remote}, 100, time.Now())
 	}
 }
 
 func (o *owner) silent(t call.Target) {
 	if t.Line != "" {
-		o.s.evidence.InviteSilent(t.Line)
+		o.s.evidence.InviteSilent(t.Line, o.s.TargetAt(t.Flow))
+		o.suspect(t, 0)
+	}
+}
+
+// suspect lets calls try other servers first.
+func (o *owner) suspect(t call.Target, after time.Duration) {
+	if t.Line == "" {
+		return
+	}
+	o.s.lines.suspect(t.Line, t.Flow, after)
+	if t.Through {
+		o.s.pass.moveOn(t.Flow)
 	}
 }
 

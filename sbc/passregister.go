@@ -266,7 +266,7 @@ func (r *passing) answered(flow sip.Flow, ev exchange.ClientEvent) {
 	}
 	resp := ev.Response
 	code := resp.StatusCode
-	p.s.evidence.Answered(r.user, code)
+	p.s.evidence.Answered(r.user, p.s.TargetAt(flow), code)
 	addr := r.flow.Remote.Addr()
 	switch {
 	case code < 300:

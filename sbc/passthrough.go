@@ -319,12 +319,6 @@ func (p *passages) afresh() {
 	clear(p.ways)
 }
 
-// target is the number of the server that an account of a phone uses.
-func (p *passages) target(user string) (int, bool) {
-	_, known := p.ledger.get(user)
-	return int(p.at.Load()), known
-}
-
 // ping keeps the NAT's mappings of the accounts' flows open.
 func (p *passages) ping() {
 	p.mu.Lock()

@@ -26,24 +26,13 @@ func (s *Switch) Probe(target int, done func(code int, rtt time.Duration)) {
 	req := sip.Draft{Method: sip.OPTIONS, Target: who, From: from, To: &sip.To{Address: who}, CallID: s.random(), Seq: 1, Contact: &contact,
 		Headers: []sip.Header{sip.NewHeader("Accept", "application/sdp"), sip.NewHeader("User-Agent", cfg.Agent)}}.Request()
 	began := time.Now()
+	s.lines.standings.probed(ts[target], began)
 	s.exchange.Do(req, flow, func(ev exchange.ClientEvent) {
 		if ev.Err == nil && ev.Response.StatusCode >= 200 {
+			s.lines.standings.answered(ts[target], ev.Response.StatusCode, time.Now())
 			done(int(ev.Response.StatusCode), time.Since(began))
 		}
 	})
-}
-
-// TargetOf is the number of the server that an account uses, -1 if there is none.
-func (s *Switch) TargetOf(account string) int {
-	s.lines.mu.Lock()
-	defer s.lines.mu.Unlock()
-	if o := s.lines.owners[account]; o != nil {
-		return int(o.at.Load())
-	}
-	if at, known := s.pass.target(account); known {
-		return at
-	}
-	return -1
 }
 
 // TargetAt is the number of the server at an address, -1 if it is none.

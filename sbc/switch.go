@@ -47,9 +47,9 @@ type Memory interface {
 type Evidence interface {
 	// Answered says that the cloud gave an answer to a request of this line; for
 	// an INVITE any sign of life, a code of 100 then.
-	Answered(line string, code int)
+	Answered(line string, target, code int)
 	// InviteSilent says that an INVITE over the line got no sign at all.
-	InviteSilent(line string)
+	InviteSilent(line string, target int)
 	// MediaDead says how many running external calls no longer hear the cloud.
 	MediaDead(calls int)
 	// LineChanged says how a line stands.

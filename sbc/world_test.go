@@ -196,8 +196,8 @@ func (w *world) told() string {
 }
 
 func (w *world) Punish(a netip.Addr, reason string) { w.note("punish %s %s", a, reason) }
-func (w *world) Answered(l string, code int)        { w.note("answered %s %d", l, code) }
-func (w *world) InviteSilent(l string)              { w.note("silent %s", l) }
+func (w *world) Answered(l string, _, code int)     { w.note("answered %s %d", l, code) }
+func (w *world) InviteSilent(l string, _ int)       { w.note("silent %s", l) }
 func (w *world) MediaDead(n int)                    { w.note("media dead %d", n) }
 func (w *world) CallChanged(CallView)               {}
 func (w *world) PhoneRegistered(e string, _ sip.Flow, fresh bool) {

@@ -136,8 +136,11 @@ func (m *Machine) lost(l *leg, f failure) {
 	if m.winner != nil || m.end != nil {
 		return
 	}
-	if f.silent {
+	switch {
+	case f.silent:
 		m.do(Silent{l.target})
+	case f.code == 503:
+		m.do(Overloaded{l.target, f.after})
 	}
 	if f.better(m.best) {
 		m.best = f
@@ -165,15 +168,27 @@ func (m *Machine) stepOver() bool {
 // again, a busy or refusing callee ends the call unless the plan has more.
 func (m *Machine) next(f failure) {
 	m.do(Disarm{"silent"}, Disarm{"ring"})
-	if (f.silent || f.code == 503) && m.viaCloud() && !m.replaned {
+	elsewhere := f.silent || f.code == 503
+	if elsewhere && m.step+1 < len(m.plan.Steps) && m.plan.Steps[m.step+1].Spare {
+		m.step++
+		m.begin()
+		return
+	}
+	if elsewhere && m.viaCloud() && !m.replaned {
 		m.replaned = true
 		inv := m.cfg.Invite
 		inv.Silent = true
 		m.do(Replan{inv})
 		return
 	}
-	m.step++
+	m.pass()
 	m.begin()
+}
+
+// pass goes to the next step that is no spare of this one.
+func (m *Machine) pass() {
+	for m.step++; m.step < len(m.plan.Steps) && m.plan.Steps[m.step].Spare; m.step++ {
+	}
 }
 
 func (m *Machine) viaCloud() bool {
@@ -227,6 +242,6 @@ func (m *Machine) unanswered() {
 		m.best = f
 	}
 	m.do(Disarm{"silent"})
-	m.step++
+	m.pass()
 	m.begin()
 }

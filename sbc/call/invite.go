@@ -85,6 +85,9 @@ type Step struct {
 	Targets []Target
 	// Ring bounds how long the step may ring unanswered; 0 means no bound of its own.
 	Ring time.Duration
+	// Spare is another server for the step before: it is tried only where that one
+	// gave no sign, could not be reached, or answered 503 (RFC 3263 4.3).
+	Spare bool
 	// Silent is how long a target may give no sign at all before the call asks
 	// the router again with Invite.Silent set; 0 means the transaction's own timeout.
 	Silent time.Duration

@@ -143,6 +143,12 @@ type (
 	Redirect struct{ Invite Invite }
 	// Silent is evidence for the WAN state: an INVITE on this target got no answer of any kind.
 	Silent struct{ Target Target }
+	// Overloaded is evidence too: the target answered 503; After is for how long, 0: it
+	// didn't say.
+	Overloaded struct {
+		Target Target
+		After  time.Duration
+	}
 	// Heard is evidence too: the target gave its first sign.
 	Heard struct{ Target Target }
 	// Became reports a change of the call's state.
@@ -151,22 +157,23 @@ type (
 	Ended struct{ End End }
 )
 
-func (Respond) effect()  {}
-func (Send) effect()     {}
-func (Cancel) effect()   {}
-func (Ack) effect()      {}
-func (Open) effect()     {}
-func (Media) effect()    {}
-func (Bridge) effect()   {}
-func (Close) effect()    {}
-func (Arm) effect()      {}
-func (Disarm) effect()   {}
-func (Replan) effect()   {}
-func (Redirect) effect() {}
-func (Silent) effect()   {}
-func (Heard) effect()    {}
-func (Became) effect()   {}
-func (Ended) effect()    {}
+func (Respond) effect()    {}
+func (Send) effect()       {}
+func (Cancel) effect()     {}
+func (Ack) effect()        {}
+func (Open) effect()       {}
+func (Media) effect()      {}
+func (Bridge) effect()     {}
+func (Close) effect()      {}
+func (Arm) effect()        {}
+func (Disarm) effect()     {}
+func (Replan) effect()     {}
+func (Redirect) effect()   {}
+func (Silent) effect()     {}
+func (Heard) effect()      {}
+func (Overloaded) effect() {}
+func (Became) effect()     {}
+func (Ended) effect()      {}
 
 // State is where a call stands.
 type State string

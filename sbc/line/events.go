@@ -90,6 +90,14 @@ func (m *Machine) reachable(in Reachable) {
 	}
 }
 
+// move lets the next refresh of a bound line go to another target. The binding at
+// the present one lasts until then, and longer should the other one fail.
+func (m *Machine) move(in Move) {
+	if m.state == Bound && m.phase == quiet && in.Target >= 0 && in.Target < m.targets {
+		m.target = in.Target
+	}
+}
+
 // retry forgets every failure.
 func (m *Machine) retry() {
 	if m.state == Idle || m.state == Leaving {

@@ -50,6 +50,9 @@ type (
 	// Reachable says that the path is back, or that our address changed: register
 	// anew, Delay from now (the room's pace).
 	Reachable struct{ Delay time.Duration }
+	// Move says that a better target than the present one has been answering for long:
+	// a bound line asks it with its next refresh.
+	Move struct{ Target int }
 	// Retry is an admin's order, or the consequence of changed credentials: forget
 	// all failures and register now.
 	Retry struct{}
@@ -66,6 +69,7 @@ func (PingDue) input()   {}
 func (Retarget) input()  {}
 func (Cut) input()       {}
 func (Reachable) input() {}
+func (Move) input()      {}
 func (Retry) input()     {}
 func (Leave) input()     {}
 

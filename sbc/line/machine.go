@@ -120,6 +120,8 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 		m.cutOff()
 	case Reachable:
 		m.reachable(in)
+	case Move:
+		m.move(in)
 	case Retry:
 		m.retry()
 	case Leave:

@@ -81,7 +81,7 @@ func TestTransitionsOfEveryStateAndInputAreTheGoldenOnes(t *testing.T) {
 		Answer{Code: 407, Stale: true}, Answer{Code: 403}, Answer{Code: 423, MinExpires: time.Hour},
 		Answer{Code: 423}, Answer{Code: 503, RetryAfter: 2 * time.Minute}, Answer{Code: 500}, Answer{Code: 486, RetryAfter: time.Minute},
 		Silent{}, Broken{}, Broken{Certificate: true}, Retarget{3, 1}, Retarget{2, -1}, Retarget{0, -1},
-		Cut{}, Reachable{300 * time.Millisecond}, Retry{}, Leave{},
+		Cut{}, Reachable{300 * time.Millisecond}, Move{1}, Retry{}, Leave{},
 	}
 	var b strings.Builder
 	for _, s := range states {

@@ -77,7 +77,7 @@ func drawInput(t *rapid.T, m *Machine) Input {
 	case 10:
 		return Reachable{time.Second}
 	case 11:
-		return rapid.SampledFrom([]Input{Retry{}, PingDue{}, Cut{}, Reachable{}}).Draw(t, "other")
+		return rapid.SampledFrom([]Input{Retry{}, PingDue{}, Cut{}, Reachable{}, Move{1}}).Draw(t, "other")
 	case 12:
 		return rapid.SampledFrom([]Input{Leave{}, PingDue{}, Retry{}, Due{}, Due{}}).Draw(t, "rare")
 	default:
