@@ -76,6 +76,7 @@ type Box struct {
 	guard    *wire.Guard
 	lanCert  *cert.Site
 	wire     *wire.Wire
+	servers  servers
 	exchange *exchange.Exchange
 	sw       *sbc.Switch
 	keeper   *survivability.Keeper

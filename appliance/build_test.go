@@ -80,7 +80,7 @@ func TestEachProfileReachesTheSwitchboard(t *testing.T) {
 			if src.Transport != c.transport || src.Port != c.port || len(src.Servers) != c.servers {
 				t.Errorf("servers come from %+v", src)
 			}
-			zone, err := trunkZoneOf(site)
+			zone, err := new(Box).trunkZoneOf(site)
 			if err != nil || zone.ClientTLS.ServerName != c.serverName || zone.ClientTLS.InsecureSkipVerify || zone.Port != trunkPort {
 				t.Errorf("zone %+v, %v", zone, err)
 			}
@@ -127,13 +127,13 @@ func TestTrunkTrustsWhatTheDocumentNames(t *testing.T) {
 	} {
 		site := config.Default()
 		set(&site.Provider.TLS)
-		if _, err := trunkZoneOf(site); err == nil {
+		if _, err := new(Box).trunkZoneOf(site); err == nil {
 			t.Errorf("%+v was taken", site.Provider.TLS)
 		}
 	}
 	site := config.Default()
 	site.Provider.Domain, site.Provider.TLS.ServerName = "a.example", "b.example"
-	if zone, err := trunkZoneOf(site); err != nil || zone.ClientTLS.ServerName != "b.example" || zone.ClientTLS.RootCAs != nil {
+	if zone, err := new(Box).trunkZoneOf(site); err != nil || zone.ClientTLS.ServerName != "b.example" || zone.ClientTLS.RootCAs != nil {
 		t.Errorf("%+v, %v: want the name that is set and the system's authorities", zone.ClientTLS, err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 // fail is made ready first: on an error the old document goes on serving. The
 // findings say what waits for the daemon's next start.
 func (b *Box) inForce(site *config.Site) ([]api.Finding, error) {
-	trunk, err := trunkZoneOf(site)
+	trunk, err := b.trunkZoneOf(site)
 	if err != nil {
 		return nil, refused("provider.tls", err)
 	}
@@ -28,6 +28,7 @@ func (b *Box) inForce(site *config.Site) ([]api.Finding, error) {
 	}
 	b.configureGuard(site)
 	b.site.Store(site)
+	b.servers.learn(site, b.names.Targets())
 	for _, e := range was.Extensions {
 		if _, still := site.Extension(e.Number); !still {
 			b.bindings.Forget(e.Number)

@@ -128,6 +128,7 @@ func (b *Box) targetsChanged(ts []resolve.Target) {
 	for i, t := range ts {
 		list[i] = sbc.Target{Transport: t.Transport, Addr: t.Addr}
 	}
+	b.servers.learn(b.site.Load(), ts) // before anybody connects
 	b.sw.SetTargets(list)
 	if len(list) > 0 {
 		b.carrier.Toward(list[0].Addr.Addr())

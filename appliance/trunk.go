@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 
 	"linekeeper/appliance/config"
 	"linekeeper/sbc"
@@ -29,7 +31,7 @@ func (b *Box) buildWire(site *config.Site) error {
 	if b.lanCert, err = cert.Open(filepath.Join(b.opts.Settings.DataDir, "ca")); err != nil {
 		return fmt.Errorf("certificate for the lan: %w", err)
 	}
-	trunk, err := trunkZoneOf(site)
+	trunk, err := b.trunkZoneOf(site)
 	if err != nil {
 		return err
 	}
@@ -48,9 +50,9 @@ func (b *Box) lanZoneOf(site *config.Site) wire.Zone {
 
 // trunkZoneOf is the sockets toward the cloud. Error: a certificate file can't
 // be used.
-func trunkZoneOf(site *config.Site) (wire.Zone, error) {
+func (b *Box) trunkZoneOf(site *config.Site) (wire.Zone, error) {
 	client, err := clientTLS(site)
-	return wire.Zone{Name: trunkZone, Source: site.WAN.Address, Port: trunkPort, ClientTLS: client,
+	return wire.Zone{Name: trunkZone, Names: b.servers.of, Source: site.WAN.Address, Port: trunkPort, ClientTLS: client,
 		DSCP: uint8(site.Network.QoS.Signalling), KeepAlive: site.Provider.Register.NATRefresh.D()}, err
 }
 
@@ -88,6 +90,42 @@ func clientTLS(site *config.Site) (*tls.Config, error) {
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
+}
+
+// servers are the names of the provider's servers by address.
+type servers struct {
+	m atomic.Pointer[map[netip.AddrPort][]string]
+}
+
+// of are the names of which a server's certificate must carry one; none where
+// nothing is known of it.
+func (s *servers) of(remote netip.AddrPort) []string {
+	if m := s.m.Load(); m != nil {
+		return (*m)[remote]
+	}
+	return nil
+}
+
+// learn takes the names of the targets: the host as the site names the server, or the
+// domain (RFC 5922 4). A name that the site demands stands alone.
+func (s *servers) learn(site *config.Site, ts []resolve.Target) {
+	m := make(map[netip.AddrPort][]string)
+	demanded := site.Provider.TLS.ServerName
+	for _, t := range ts {
+		names := []string{demanded}
+		if demanded == "" {
+			names = []string{t.ServerName, domain(site)}
+			if _, err := netip.ParseAddr(t.ServerName); err == nil { // certificates rarely carry addresses
+				slices.Reverse(names)
+			}
+		}
+		for _, n := range names {
+			if n != "" && !slices.Contains(m[t.Addr], n) {
+				m[t.Addr] = append(m[t.Addr], n)
+			}
+		}
+	}
+	s.m.Store(&m)
 }
 
 // source is where the provider's addresses come from.

@@ -31,10 +31,11 @@ func (c *Client) send(again bool) {
 	if again {
 		c.x.counts.repeatsOut.Add(1)
 	}
-	err := c.x.put(c.Flow(), req)
+	flow := c.Flow()
+	err := c.x.put(flow, req)
 	var l larger
 	switch {
-	case err == nil:
+	case err == nil, c.Flow() != flow: // sent, or begun anew on another flow meanwhile
 	case errors.As(err, &l) && c.move(l.Over()):
 	case c.fallBack():
 	default:

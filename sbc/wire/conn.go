@@ -174,7 +174,7 @@ func (c *conn) secure(shake context.Context, raw *net.TCPConn) (net.Conn, error)
 	if c.flow.Transport != sip.TLS {
 		return raw, nil
 	}
-	conf, err := c.zone.tlsConfig(c.dialled)
+	conf, err := c.zone.tlsConfig(c.dialled, c.flow.Remote)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,6 +34,51 @@ func TestWrongNameOnACertificateIsToldAsSuch(t *testing.T) {
 	var host x509.HostnameError
 	if !errors.As(a.err, &host) {
 		t.Errorf("the name is not in %v", a.err)
+	}
+}
+
+func TestEachServerIsKnownByItsOwnNames(t *testing.T) {
+	zone, client := server(t, sip.TLS)
+	for name, c := range map[string]struct {
+		names []string
+		roots *x509.CertPool
+		good  bool
+	}{
+		"one name":          {[]string{"box.example"}, client.RootCAs, true},
+		"second of two":     {[]string{"other.example", "box.example"}, client.RootCAs, true},
+		"neither":           {[]string{"other.example", "third.example"}, client.RootCAs, false},
+		"unknown authority": {[]string{"other.example", "box.example"}, x509.NewCertPool(), false},
+		"the zone's":        {nil, client.RootCAs, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			box, in := run(t, wire.Limits{}, zone)
+			at := box.Listening("lan")[0].Addr
+			conf := client.Clone()
+			conf.RootCAs = c.roots
+			phone, told := run(t, wire.Limits{}, wire.Zone{Name: "wan", ClientTLS: conf, Names: func(remote netip.AddrPort) []string {
+				if remote != at {
+					t.Errorf("asked for the names of %v", remote)
+				}
+				return c.names
+			}})
+			flow, err := phone.Flow("wan", sip.TLS, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.good {
+				if err := phone.Send(flow, request(t, "named")); err != nil {
+					t.Fatal(err)
+				}
+				if a := in.next(t); a.m == nil {
+					t.Errorf("told %v", a.err)
+				}
+				return
+			}
+			var wrong *tls.CertificateVerificationError
+			if a := told.next(t); !errors.As(a.err, &wrong) {
+				t.Errorf("told %v", a.err)
+			}
+		})
 	}
 }
 

@@ -32,6 +32,10 @@ type Zone struct {
 	// ClientTLS is used toward TLS peers; set ServerName to the name that the
 	// peer's certificate must carry (RFC 5922 7.1).
 	ClientTLS *tls.Config
+	// Names, if set, are the names of a TLS peer: its certificate must carry one of
+	// them, the first is asked for (RFC 6066 3). None: ClientTLS says it. It must
+	// not block.
+	Names func(remote netip.AddrPort) []string
 	// DSCP marks all that the zone sends, 0 to 63; 40 is CS5.
 	DSCP uint8
 	// KeepAlive is the interval of the double CRLF on connections that the zone

@@ -231,10 +231,13 @@ func (z *zone) leave(c *conn) {
 }
 
 // tlsConfig is what a connection of the zone shakes hands with.
-func (z *zone) tlsConfig(dialled bool) (*tls.Config, error) {
+func (z *zone) tlsConfig(dialled bool, remote netip.AddrPort) (*tls.Config, error) {
 	conf := z.config()
 	if dialled && conf.ClientTLS != nil {
-		return conf.ClientTLS, nil
+		if conf.Names == nil {
+			return conf.ClientTLS, nil
+		}
+		return named(conf.ClientTLS, conf.Names(remote)), nil
 	}
 	if !dialled && conf.ServerTLS != nil {
 		return conf.ServerTLS, nil
