@@ -22,7 +22,11 @@ func (s *signalling) sustained(ctx context.Context) error {
 	s.rig.aim(s.daemon.target.UDP, true)
 	best := 0
 	for _, rate := range s.effort.ramp {
-		if !s.carries(ctx, rate) && !s.carries(ctx, rate) {
+		carried := s.carries(ctx, rate)
+		if !carried { // once more: the machine may have been busy with something else
+			carried = s.carries(ctx, rate)
+		}
+		if !carried {
 			break
 		}
 		best = rate

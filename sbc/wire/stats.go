@@ -74,5 +74,5 @@ func (f *folded) flush(now time.Time) {
 	count, last, from := f.count, f.last, f.from
 	f.count, f.last, f.wrote = 0, nil, now
 	f.mu.Unlock()
-	f.log.Warn(f.text, "count", count, "err", last, "from", from)
+	f.log.Warn("failures on the wire", "what", f.text, "count", count, "err", last, "from", from)
 }
