@@ -14,9 +14,10 @@ func (m *Machine) arrived(in Arrived) {
 		return
 	}
 	m.born, m.since = m.now, m.now
-	m.plan.Way = in.Plan.Way // a call that is refused counts as what it would have been
-	a := &leg{id: 0, stage: early, flow: in.Flow, side: in.Side, invite: in.Req, tx: in.Tx}
+	m.way = in.Plan.Way // a call that is refused counts as what it would have been
+	a := &leg{id: 0, incoming: true, stage: early, flow: in.Flow, side: in.Side, invite: in.Req, tx: in.Tx}
 	m.legs = append(m.legs, a)
+	m.host, m.hunt = a, &hunt{host: a}
 	dlg, err := dialog.Answering(in.Req, Tag(m.cfg.Invite.Token, 0), in.Contact)
 	if err != nil {
 		a.dlg = &dialog.Dialog{LocalTag: Tag(m.cfg.Invite.Token, 0), Contact: in.Contact}
@@ -68,7 +69,7 @@ func (m *Machine) rejected(r *sip.Reject) {
 
 // planned begins with the first step of a plan.
 func (m *Machine) planned(p Plan) {
-	if m.end != nil || m.winner != nil || len(m.legs) == 0 {
+	if !m.hunting() {
 		return
 	}
 	if p.Reject != nil {
@@ -80,17 +81,17 @@ func (m *Machine) planned(p Plan) {
 		m.rejected(p.Reject)
 		return
 	}
-	if m.cfg.Invite.Caller.Line != "" {
-		p.Way = m.plan.Way // a phone that forwards does not make the cloud's call an internal one
+	if m.cfg.Invite.Caller.Line == "" { // a phone that forwards does not make the cloud's call an internal one
+		m.way = p.Way
 	}
-	m.plan, m.step = p, 0
+	m.hunt.plan, m.hunt.step = p, 0
 	m.begin()
 }
 
 // begin opens the targets of the present step; a plan that has run out ends the call.
 func (m *Machine) begin() {
-	for ; m.step < len(m.plan.Steps); m.step++ {
-		s := m.plan.Steps[m.step]
+	for h := m.hunt; h.step < len(h.plan.Steps); h.step++ {
+		s := h.plan.Steps[h.step]
 		if len(s.Targets) == 0 {
 			continue
 		}

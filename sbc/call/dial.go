@@ -15,7 +15,7 @@ func (m *Machine) dial(l *leg) {
 	t := l.target
 	l.dlg = dialog.Calling(cmp.Or(t.CallID, Tag(m.cfg.Invite.Token, l.id)), Tag(m.cfg.Invite.Token, l.id), t.From, t.To, t.URI, t.Contact, t.Routes)
 	var body []byte
-	if offer := m.a().theirs; offer != nil {
+	if offer := m.hunt.host.theirs; offer != nil {
 		mine, err := l.local.Offer(offer)
 		if err != nil {
 			m.finish(End{ByCaller, 488, err.Error()})
@@ -93,7 +93,7 @@ func (m *Machine) prove(l *leg, a *ask, resp *sip.Response) bool {
 	switch {
 	case l.target.Credentials == nil, a.tried >= credentialTries, len(cs) == 0, a.tried > 0 && !cs[0].Stale:
 		return false
-	case a.purpose == forInvite && (l.stage == leaving || m.winner != nil):
+	case a.purpose == forInvite && (l.stage == leaving || m.hunt == nil):
 		return false
 	}
 	auth, err := sip.Authorize(cs[0], *l.target.Credentials, a.method, l.dlg.RequestURI(), a.body, m.cfg.Random(), 1)
@@ -133,7 +133,7 @@ func (m *Machine) provisional(l *leg, resp *sip.Response) {
 		return
 	}
 	l.stage = early
-	if resp.StatusCode == 100 || m.winner != nil {
+	if resp.StatusCode == 100 || m.hunt == nil {
 		return
 	}
 	if err := l.dlg.Learn(resp); err != nil {
@@ -149,11 +149,12 @@ func (m *Machine) provisional(l *leg, resp *sip.Response) {
 
 // ring tells the caller once that it rings.
 func (m *Machine) ring(code int, phrase string, body []byte) {
-	if m.a().stage != early || (m.rung && body == nil) {
+	h := m.hunt
+	if h.host.stage != early || (h.rung && body == nil) {
 		return
 	}
-	m.rung = m.rung || code == 180 || body != nil
-	m.reply(m.a(), m.a().tx, m.a().invite, code, phrase, body)
+	h.rung = h.rung || code == 180 || body != nil
+	m.reply(h.host, h.host.tx, h.host.invite, code, phrase, body)
 	m.to(Ringing)
 }
 
@@ -163,7 +164,7 @@ func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
 	if !resp.IsSuccess() {
 		was := l.stage
 		l.stage = gone
-		if was == leaving || m.end != nil {
+		if was == leaving || !m.hunting() {
 			return
 		}
 		if resp.StatusCode == 488 && m.insist(l, a) {
@@ -183,7 +184,7 @@ func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
 		m.lost(l, failure{code: 502, phrase: "Bad Gateway", text: err.Error(), blame: ByCallee})
 		return
 	}
-	if l.stage == leaving || m.winner != nil || m.end != nil { // answered in the moment of our CANCEL
+	if l.stage == leaving || !m.hunting() { // answered in the moment of our CANCEL
 		m.acknowledge(l, a.seq, nil)
 		m.bye(l, End{ByUs, 200, "answered elsewhere"})
 		m.closeMedia(l)
@@ -195,11 +196,11 @@ func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
 // insist offers RTP/SAVP to a target that refused RTP/AVP with keys: phones set
 // to mandatory SRTP don't know best effort (RFC 8643 4.2).
 func (m *Machine) insist(l *leg, a *ask) bool {
-	if l.local.SRTP != sdp.Preferred || m.a().theirs == nil {
+	if l.local.SRTP != sdp.Preferred || m.hunt.host.theirs == nil {
 		return false
 	}
 	l.local.SRTP = sdp.Required
-	mine, err := l.local.Offer(m.a().theirs)
+	mine, err := l.local.Offer(m.hunt.host.theirs)
 	if err != nil {
 		return false
 	}
@@ -236,7 +237,7 @@ func (m *Machine) failed(in Failed) {
 	case forInvite:
 		was := l.stage
 		l.stage = gone
-		if was != leaving && m.end == nil {
+		if was != leaving && m.hunting() {
 			f := failure{code: 480, phrase: "Temporarily Unavailable", text: l.target.Name + ": " + in.Err.Error(), blame: blameOf(l), silent: !l.heard}
 			if l.target.Line != "" {
 				f.code, f.phrase = 408, "Request Timeout"

@@ -1,7 +1,6 @@
 package call
 
 import (
-	"slices"
 	"time"
 
 	"linekeeper/sbc/sip"
@@ -53,7 +52,7 @@ func (f failure) rank() int {
 // followed, so that one phone of several doesn't take the call from the others.
 func (m *Machine) redirect(l *leg, resp *sip.Response) bool {
 	c := resp.Contact()
-	if l.target.Extension == "" || c == nil || c.Address.User == "" || m.redirects >= maxRedirects {
+	if l.target.Extension == "" || c == nil || c.Address.User == "" || m.hunt.redirects >= maxRedirects {
 		return false
 	}
 	l.stage = gone
@@ -61,7 +60,7 @@ func (m *Machine) redirect(l *leg, resp *sip.Response) bool {
 	if !m.stepOver() {
 		return false
 	}
-	m.redirects++
+	m.hunt.redirects++
 	m.do(Disarm{"silent"}, Disarm{"ring"})
 	inv := m.cfg.Invite
 	inv.Dialled = c.Address.User
@@ -133,7 +132,7 @@ func blameOf(l *leg) Blame {
 func (m *Machine) lost(l *leg, f failure) {
 	l.stage = gone
 	m.closeMedia(l)
-	if m.winner != nil || m.end != nil {
+	if !m.hunting() {
 		return
 	}
 	switch {
@@ -145,7 +144,7 @@ func (m *Machine) lost(l *leg, f failure) {
 	if f.better(m.best) {
 		m.best = f
 	}
-	if f.code >= 600 && !m.plan.Insist || f.challenges != nil { // RFC 3261 16.7 step 5: nobody else shall ring
+	if f.code >= 600 && !m.hunt.plan.Insist || f.challenges != nil { // RFC 3261 16.7 step 5: nobody else shall ring
 		m.finish(End{f.blame, f.code, f.reason()})
 		return
 	}
@@ -168,40 +167,28 @@ func (m *Machine) stepOver() bool {
 // again, a busy or refusing callee ends the call unless the plan has more.
 func (m *Machine) next(f failure) {
 	m.do(Disarm{"silent"}, Disarm{"ring"})
+	h := m.hunt
 	elsewhere := f.silent || f.code == 503
-	if elsewhere && m.step+1 < len(m.plan.Steps) && m.plan.Steps[m.step+1].Spare {
-		m.step++
+	if elsewhere && h.step+1 < len(h.plan.Steps) && h.plan.Steps[h.step+1].Spare {
+		h.step++
 		m.begin()
 		return
 	}
-	if elsewhere && m.viaCloud() && !m.replaned {
-		m.replaned = true
+	if elsewhere && h.viaCloud() && !h.replaned {
+		h.replaned = true
 		inv := m.cfg.Invite
 		inv.Silent = true
 		m.do(Replan{inv})
 		return
 	}
-	m.pass()
+	h.pass()
 	m.begin()
-}
-
-// pass goes to the next step that is no spare of this one.
-func (m *Machine) pass() {
-	for m.step++; m.step < len(m.plan.Steps) && m.plan.Steps[m.step].Spare; m.step++ {
-	}
-}
-
-func (m *Machine) viaCloud() bool {
-	if m.step >= len(m.plan.Steps) {
-		return false
-	}
-	return slices.ContainsFunc(m.plan.Steps[m.step].Targets, func(t Target) bool { return t.Line != "" })
 }
 
 // silent gives up the targets of the step that have given no sign at all. They
 // can't be cancelled yet; a late answer gets ACK and BYE.
 func (m *Machine) silent() {
-	if m.winner != nil {
+	if !m.hunting() {
 		return
 	}
 	for _, l := range m.legs[1:] {
@@ -230,7 +217,7 @@ func (m *Machine) lostSilent(l *leg) {
 
 // unanswered ends a step that has rung long enough.
 func (m *Machine) unanswered() {
-	if m.winner != nil {
+	if !m.hunting() {
 		return
 	}
 	for _, l := range m.legs[1:] {
@@ -242,6 +229,6 @@ func (m *Machine) unanswered() {
 		m.best = f
 	}
 	m.do(Disarm{"silent"})
-	m.pass()
+	m.hunt.pass()
 	m.begin()
 }

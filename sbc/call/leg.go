@@ -23,20 +23,23 @@ const (
 
 // leg is one dialog of the call.
 type leg struct {
-	id     LegID
-	stage  stage
-	target Target // B legs
-	flow   sip.Flow
-	side   Side
-	dlg    *dialog.Dialog
+	id    LegID
+	stage stage
+	// incoming says that the peer called the box: the A leg, and whoever takes a
+	// call over. All others were called by the box.
+	incoming bool
+	target   Target // legs that the box called
+	flow     sip.Flow
+	side     Side
+	dlg      *dialog.Dialog
 
 	// invite is the request that made the leg: received on A, sent on B.
 	invite *sip.Request
-	tx     TxID // A: where it is answered
-	ref    Ref  // B: its client transaction
-	heard  bool // B: any answer at all
-	byeDue bool // A: BYE as soon as the 2xx is acknowledged
-	late   bool // B: its 2xx carried the offer, the ACK must carry the answer
+	tx     TxID // incoming: where it is answered
+	ref    Ref  // called: its client transaction
+	heard  bool // called: any answer at all
+	byeDue bool // incoming: BYE as soon as the 2xx is acknowledged
+	late   bool // called: its 2xx carried the offer, the ACK must carry the answer
 
 	// Offer and answer (RFC 3264).
 	local        Opened
@@ -68,9 +71,9 @@ type sessionTimer struct {
 // live says that the leg has a dialog that must be ended with BYE.
 func (l *leg) live() bool { return l.stage == answered || l.stage == confirmed }
 
-// pending says that a B leg may still be answered.
+// pending says that a leg that the box called may still be answered.
 func (l *leg) pending() bool {
-	return l.stage == opening || l.stage == calling || l.stage == early
+	return !l.incoming && (l.stage == opening || l.stage == calling || l.stage == early)
 }
 
 // relay is a request carried from one leg to the other, waiting for its answer.

@@ -40,7 +40,7 @@ func (m *Machine) Legs() []LegView {
 		if out == nil {
 			out = make([]LegView, 0, len(m.legs))
 		}
-		v := LegView{ID: l.id, Extension: l.target.Extension, Line: l.target.Line, Called: l.id != 0, Stage: stage,
+		v := LegView{ID: l.id, Extension: l.target.Extension, Line: l.target.Line, Called: !l.incoming, Stage: stage,
 			CallID: l.dlg.CallID, LocalTag: l.dlg.LocalTag, RemoteTag: l.dlg.RemoteTag, Remote: l.dlg.Local}
 		if l.id == 0 {
 			v.Extension, v.Line = m.cfg.Invite.Caller.Extension, m.cfg.Invite.Caller.Line
@@ -57,7 +57,7 @@ func (m *Machine) seen(l *leg) (Stage, bool) {
 		return "", false
 	case l.live():
 		return LegConfirmed, true
-	case l.stage == early && (l.id == 0 && m.rung || l.id != 0 && l.dlg.RemoteTag != ""):
+	case l.stage == early && (l.incoming && m.hunt != nil && m.hunt.rung || !l.incoming && l.dlg.RemoteTag != ""):
 		return LegEarly, true
 	case l.stage == early, l.stage == calling:
 		return LegTrying, true

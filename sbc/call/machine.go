@@ -48,15 +48,14 @@ type Machine struct {
 	born   time.Time
 	talked time.Time
 
-	plan     Plan
-	step     int
-	replaned bool
-	// redirects counts the forwardings that the call has followed.
-	redirects int
-	rung      bool // A was told that it rings
-	legs      []*leg
-	winner    *leg
-	best      failure
+	way  Way
+	legs []*leg
+	// host and winner talk with each other: at first the A leg and whoever took
+	// the call, later those whom a transfer or a pick-up has joined.
+	host, winner *leg
+	// hunt is the search for somebody who takes the call; nil once somebody did.
+	hunt *hunt
+	best failure
 
 	end  *End
 	asks map[Ref]*ask
@@ -119,6 +118,9 @@ func (m *Machine) to(s State) {
 
 func (m *Machine) a() *leg { return m.legs[0] }
 
+// hunting says whether anybody is still looked for.
+func (m *Machine) hunting() bool { return m.hunt != nil && m.end == nil }
+
 func (m *Machine) leg(id LegID) *leg {
 	if id < 0 || int(id) >= len(m.legs) {
 		return nil
@@ -131,10 +133,10 @@ func (m *Machine) peer(l *leg) *leg {
 	switch {
 	case m.winner == nil:
 		return nil
-	case l == m.a():
+	case l == m.host:
 		return m.winner
 	case l == m.winner:
-		return m.a()
+		return m.host
 	}
 	return nil
 }
@@ -196,10 +198,10 @@ func (m *Machine) leave(l *leg, end End) {
 		l.in = nil
 	}
 	switch {
-	case l.id == 0 && l.stage == early:
+	case l.incoming && l.stage == early:
 		l.stage = gone
-		m.refuse(end)
-	case l.id == 0 && l.stage == answered:
+		m.refuse(l, end)
+	case l.incoming && l.stage == answered:
 		l.byeDue = true // RFC 3261 15: not before the ACK
 	case l.stage == confirmed || l.stage == answered:
 		m.bye(l, end)

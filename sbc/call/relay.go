@@ -52,15 +52,15 @@ func (m *Machine) request(in Request) {
 func (m *Machine) hungUp(l *leg, in Request) {
 	m.reply(l, in.Tx, in.Req, 200, "OK", nil)
 	answered := l.stage == confirmed || l.stage == leaving
-	if l.stage == early && l.id == 0 { // BYE of an early dialog: the INVITE still needs its answer
+	if l.stage == early && l.incoming { // BYE of an early dialog: the INVITE still needs its answer
 		m.finish(End{ByCaller, 487, "the caller hung up before an answer"})
 		return
 	}
-	if answered || l.id == 0 {
+	if answered || l.incoming {
 		m.drop(l)
 	}
 	end := End{ByCaller, 200, "the caller hung up"}
-	if l.id != 0 {
+	if l != m.host {
 		end = End{ByCallee, 200, "the callee hung up"}
 	}
 	m.finish(end)

@@ -54,9 +54,8 @@ func (m *Machine) replyAfter(l *leg, tx TxID, req *sip.Request, code int, after 
 	m.do(Respond{tx, resp})
 }
 
-// refuse gives the caller the final answer of a call that nobody took.
-func (m *Machine) refuse(end End) {
-	a := m.a()
+// refuse gives a caller the final answer of a call that nobody took.
+func (m *Machine) refuse(a *leg, end End) {
 	phrase := ""
 	if m.best.code == end.Code {
 		phrase = m.best.phrase

@@ -9,7 +9,7 @@ import (
 // With several targets ringing nobody is heard (RFC 5009 says no more).
 func (m *Machine) earlyMedia(l *leg, resp *sip.Response) bool {
 	theirs, err := session(resp)
-	if err != nil || theirs == nil || l.mine == nil || len(m.plan.Steps[m.step].Targets) != 1 {
+	if err != nil || theirs == nil || l.mine == nil || !m.hunt.lone() {
 		return false
 	}
 	body, err := m.agree(l, theirs)
@@ -23,7 +23,7 @@ func (m *Machine) earlyMedia(l *leg, resp *sip.Response) bool {
 // agree applies l's answer to the offer carried across from A, and yields the
 // answer for A.
 func (m *Machine) agree(l *leg, theirs *sdp.Session) ([]byte, error) {
-	a := m.a()
+	a := m.hunt.host
 	flow, err := l.local.Flow(l.mine, theirs)
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (m *Machine) agree(l *leg, theirs *sdp.Session) ([]byte, error) {
 		return nil, err
 	}
 	l.theirs, a.mine = theirs, answer
-	m.do(Media{l.id, flow}, Media{0, aFlow}, Bridge{0, l.id})
+	m.do(Media{l.id, flow}, Media{a.id, aFlow}, Bridge{a.id, l.id})
 	return answer.Bytes(), nil
 }
 
@@ -50,7 +50,7 @@ func (m *Machine) won(l *leg, a *ask, resp *sip.Response) {
 	var body []byte
 	switch {
 	case err != nil:
-	case m.a().theirs == nil: // late offer: the 2xx carries it
+	case m.hunt.host.theirs == nil: // late offer: the 2xx carries it
 		body, err = m.lateOffer(l, theirs, a.seq)
 	case theirs == nil:
 		err = errNoAnswer
@@ -63,7 +63,8 @@ func (m *Machine) won(l *leg, a *ask, resp *sip.Response) {
 		m.finish(End{blameOf(l), 488, l.target.Name + ": " + err.Error()})
 		return
 	}
-	m.winner, l.stage, l.canUpdate = l, confirmed, allows(resp, sip.UPDATE)
+	host := m.hunt.host
+	m.winner, m.hunt, l.stage, l.canUpdate = l, nil, confirmed, allows(resp, sip.UPDATE)
 	for _, key := range []string{"silent", "ring", "patience"} {
 		m.do(Disarm{key})
 	}
@@ -76,8 +77,8 @@ func (m *Machine) won(l *leg, a *ask, resp *sip.Response) {
 		m.acknowledge(l, a.seq, nil)
 	}
 	m.timerAsClient(l, resp)
-	m.a().stage = answered
-	m.reply(m.a(), m.a().tx, m.a().invite, 200, "OK", body)
+	host.stage = answered
+	m.reply(host, host.tx, host.invite, 200, "OK", body)
 	m.talked = m.now
 	m.to(Talking)
 }
@@ -87,12 +88,12 @@ func (m *Machine) lateOffer(l *leg, theirs *sdp.Session, seq uint32) ([]byte, er
 	if theirs == nil {
 		return nil, errNoOffer
 	}
-	mine, err := m.a().local.Offer(theirs)
+	mine, err := m.hunt.host.local.Offer(theirs)
 	if err != nil {
 		return nil, err
 	}
 	l.theirs, l.late, l.ackSeq = theirs, true, seq
-	m.a().mine = mine
+	m.hunt.host.mine = mine
 	return mine.Bytes(), nil
 }
 
@@ -153,7 +154,7 @@ func (m *Machine) acked(in Acked) {
 			m.bye(l, *m.end)
 			return
 		}
-		if m.winner != nil && m.winner.late && l.id == 0 {
+		if m.winner != nil && m.winner.late && l == m.host {
 			m.lateAnswer(l, m.winner, in.Req)
 		}
 		return

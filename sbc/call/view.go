@@ -20,7 +20,7 @@ type View struct {
 
 // View is what the call looks like now.
 func (m *Machine) View() View {
-	v := View{Token: m.cfg.Invite.Token, State: m.state, Way: m.plan.Way, Caller: m.cfg.Invite.Caller,
+	v := View{Token: m.cfg.Invite.Token, State: m.state, Way: m.way, Caller: m.cfg.Invite.Caller,
 		Dialled: m.cfg.Invite.Dialled, Born: m.born, Talked: m.talked, End: m.end, ALine: m.cfg.Invite.Caller.Line, Legs: m.Legs()}
 	l := m.winner
 	if l == nil && len(m.legs) > 1 {
@@ -32,7 +32,7 @@ func (m *Machine) View() View {
 			v.Callee = l.target.URI.User
 		}
 		if m.winner != nil {
-			v.B = l.id
+			v.A, v.B = m.host.id, l.id
 		}
 	}
 	return v
