@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"linekeeper/sbc/dialog"
+	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sip"
 )
 
@@ -25,6 +26,7 @@ func (m *Machine) arrived(in Arrived) {
 		return
 	}
 	a.dlg = dlg
+	m.hear(a, in.Req)
 	a.canUpdate = allows(in.Req, sip.UPDATE)
 	if end := m.acceptable(a); end != nil {
 		m.finish(*end)
@@ -146,9 +148,12 @@ func (m *Machine) mediaRefused(in MediaRefused) {
 
 // cancelled ends a call that its caller gave up. A CANCEL that crosses our 2xx
 // changes nothing: the caller sends BYE (RFC 3261 9.2).
-func (m *Machine) cancelled() {
+func (m *Machine) cancelled(in Cancelled) {
 	if len(m.legs) == 0 || m.a().stage != early {
 		return
+	}
+	if in.Req != nil {
+		m.cause = policy.ReadCause(in.Req)
 	}
 	m.finish(End{ByCaller, 487, "the caller hung up before an answer"})
 }

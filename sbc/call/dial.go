@@ -42,7 +42,7 @@ func (m *Machine) inviteHeaders(t Target) []sip.Header {
 // send gives a request of the leg's dialog to the wire and remembers what for.
 func (m *Machine) send(l *leg, a *ask) Ref {
 	d := l.dlg.Draft(a.method)
-	d.Headers = append(slices.Clone(a.headers), sip.NewHeader("User-Agent", m.cfg.Agent))
+	d.Headers = append(slices.Clone(a.headers), m.session(l), sip.NewHeader("User-Agent", m.cfg.Agent))
 	d.Body, d.ContentType, a.leg, a.seq = a.body, ctype(a.ctype), l.id, d.Seq
 	req := d.Request()
 	if mf := m.a().invite.MaxForwards(); a.purpose == forInvite && mf != nil {
@@ -64,6 +64,7 @@ func (m *Machine) answer(in Answer) {
 		m.repeated(l, in.Resp)
 		return
 	}
+	m.hear(l, in.Resp)
 	code := int(in.Resp.StatusCode)
 	if code < 200 {
 		if a.purpose == forInvite {
@@ -139,6 +140,8 @@ func (m *Machine) provisional(l *leg, resp *sip.Response) {
 	if err := l.dlg.Learn(resp); err != nil {
 		return
 	}
+	l.rang = l.rang || resp.StatusCode == 180
+	m.connect(l, resp)
 	if m.earlyMedia(l, resp) {
 		return
 	}

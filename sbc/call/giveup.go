@@ -1,8 +1,10 @@
 package call
 
 import (
+	"slices"
 	"time"
 
+	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sip"
 )
 
@@ -14,6 +16,7 @@ type failure struct {
 	blame  Blame
 	after  time.Duration
 	silent bool // no sign of life at all
+	cause  policy.Cause
 	// challenges are for the caller's phone to answer.
 	challenges []sip.Header
 }
@@ -60,10 +63,17 @@ func (m *Machine) redirect(l *leg, resp *sip.Response) bool {
 	if !m.stepOver() {
 		return false
 	}
-	m.hunt.redirects++
-	m.do(Disarm{"silent"}, Disarm{"ring"})
 	inv := m.cfg.Invite
-	inv.Dialled = c.Address.User
+	if m.hunt.known(inv.Dialled, c.Address.User) { // RFC 3261 8.1.3.4: never twice to the same place
+		m.lost(l, failure{code: 482, phrase: "Loop Detected", blame: ByCallee, text: l.target.Name + " forwards in a circle"})
+		return true
+	}
+	m.hunt.redirects++
+	m.hunt.visited = append(m.hunt.visited, c.Address.User)
+	m.do(Disarm{"silent"}, Disarm{"ring"})
+	m.diverted = append([]policy.Divert{diverted(l, resp)}, m.diverted...)
+	inv.Diverted = append(slices.Clip(m.diverted), inv.Diverted...)
+	inv.Dialled, inv.Instance = c.Address.User, ""
 	inv.Caller.Extension, inv.Caller.Line = l.target.Extension, ""
 	inv.Through = nil // the one who forwards has no credentials in this call
 	m.do(Redirect{inv})
@@ -77,7 +87,10 @@ func retryAfter(resp *sip.Response) time.Duration {
 }
 
 func failureOf(l *leg, resp *sip.Response) failure {
-	f := failure{code: int(resp.StatusCode), phrase: resp.Reason, blame: ByCallee, after: retryAfter(resp)}
+	f := failure{code: int(resp.StatusCode), phrase: resp.Reason, blame: ByCallee, after: retryAfter(resp), cause: policy.ReadCause(resp)}
+	if better := f.cause.Sharper(f.code); better != f.code {
+		f.code, f.phrase, f.after = better, sip.Phrase(better), 0
+	}
 	if l.target.Line != "" {
 		f.blame = ByCloud
 		if f.code == 486 || f.code == 480 || f.code == 603 || f.code == 600 {
@@ -142,7 +155,7 @@ func (m *Machine) lost(l *leg, f failure) {
 		m.do(Overloaded{l.target, f.after})
 	}
 	if f.better(m.best) {
-		m.best = f
+		m.best, m.cause = f, f.cause
 	}
 	if f.code >= 600 && !m.hunt.plan.Insist || f.challenges != nil { // RFC 3261 16.7 step 5: nobody else shall ring
 		m.finish(End{f.blame, f.code, f.reason()})

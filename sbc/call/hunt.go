@@ -13,7 +13,9 @@ type hunt struct {
 	replaned bool
 	// redirects counts the forwardings that were followed.
 	redirects int
-	rung      bool // the host was told that it rings
+	// visited is where they led to.
+	visited []string
+	rung    bool // the host was told that it rings
 }
 
 // pass goes to the next step that is no spare of this one.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"linekeeper/sbc/dialog"
+	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
@@ -19,6 +20,9 @@ type Party struct {
 	Number, Display string
 	// Anonymous is set when the caller withholds the number (RFC 3323).
 	Anonymous bool
+	// Wish is the number, E.164, by which the caller asks to be shown outside: one
+	// of its own; "": the usual one.
+	Wish string
 }
 
 // Invite is a call that wants to be routed.
@@ -31,6 +35,10 @@ type Invite struct {
 	Dialled string
 	// Zone is where the call came from.
 	Zone string
+	// Instance is the only device that shall ring, where a GRUU was called (RFC 5627).
+	Instance string
+	// Diverted are those who had the call before and sent it on, the latest first.
+	Diverted []policy.Divert
 	// Through is set for a phone that holds the cloud's own credentials.
 	Through *Through
 	// Silent is set when the call asks again because the cloud kept silent.

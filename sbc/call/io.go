@@ -39,8 +39,8 @@ type (
 		Req  *sip.Request
 		Flow sip.Flow
 	}
-	// Cancelled says that the caller gave up before an answer.
-	Cancelled struct{}
+	// Cancelled says that the caller gave up before an answer, by this CANCEL.
+	Cancelled struct{ Req *sip.Request }
 	// Answer is a response to a request that the call sent.
 	Answer struct {
 		Leg  LegID

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"linekeeper/sbc/dialog"
+	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
@@ -97,6 +98,7 @@ type rig struct {
 	over   bool
 	ver    uint64
 	srtp   sdp.Policy
+	show   []string // header fields that the ladder looks at
 }
 
 func newRig(t *testing.T) *rig {
@@ -125,6 +127,8 @@ func (r *rig) act(f []string) {
 		r.srtp = sdp.Preferred
 	case f[0] == "wait":
 		r.wait(f[1])
+	case f[0] == "show":
+		r.show = f[1:]
 	case f[0] == "over":
 		r.over = true
 	case f[0] == "hangup":
@@ -202,7 +206,8 @@ func (r *rig) message(actor, what string, words []string) {
 	}
 	switch what {
 	case "CANCEL":
-		r.step(Cancelled{})
+		cancel := r.request(leg, sip.CANCEL, words)
+		r.step(Cancelled{cancel})
 		return
 	case "ACK":
 		r.step(Acked{Leg: leg, Req: r.request(leg, sip.ACK, words)})
@@ -277,6 +282,15 @@ func (r *rig) dress(m sip.Message, words []string) {
 			}
 		case "minse":
 			m.AppendHeader(sip.NewHeader("Min-SE", val))
+		case "reason": // protocol,cause
+			protocol, cause, _ := strings.Cut(val, ",")
+			m.AppendHeader(sip.NewHeader("Reason", protocol+";cause="+cause))
+		case "elsewhere":
+			m.AppendHeader(sip.NewHeader("Reason", `SIP;cause=200;text="Call completed elsewhere"`))
+		case "session":
+			m.AppendHeader(policy.Session{Local: strings.Repeat(val, 32), Remote: policy.NilUUID}.Header())
+		case "to":
+			m.(*sip.Response).Contact().Address.User = val
 		case "hops":
 			n, _ := strconv.Atoi(val)
 			*m.(*sip.Request).MaxForwards() = sip.MaxForwards(n)
@@ -370,6 +384,9 @@ func (r *rig) perform(e Effect) []Input {
 		if strings.Contains(e.Reason, "elsewhere") {
 			word = " elsewhere"
 		}
+		if len(r.show) > 0 && e.Reason != "" {
+			word += " reason=" + squeeze(e.Reason)
+		}
 		r.say("box -> %s CANCEL%s", r.name(leg), word)
 	case Ack:
 		_, leg, _ := Owner(sip.FromTag(e.Req))
@@ -435,5 +452,32 @@ func (r *rig) shape(m sip.Message) string {
 	if req, ok := m.(*sip.Request); ok && req.MaxForwards() != nil && req.MaxForwards().Val() != 70 && req.Method == sip.INVITE {
 		b.WriteString(" hops=" + strconv.Itoa(int(req.MaxForwards().Val())))
 	}
+	for _, name := range r.show {
+		if vs := sip.HeaderValues(m, name); len(vs) > 0 {
+			b.WriteString(" " + strings.ToLower(name) + "=" + squeeze(strings.Join(vs, ",")))
+		}
+	}
 	return b.String()
+}
+
+// squeeze makes one word of a header's value: UUIDs that are one digit over and
+// over by that digit, those that the box made as made.
+func squeeze(v string) string {
+	words := strings.FieldsFunc(v, func(r rune) bool { return r == ';' || r == ',' })
+	for i, w := range words {
+		name, id, ok := strings.Cut(w, "=")
+		if !ok {
+			name, id = "", w
+		} else {
+			name += "="
+		}
+		switch {
+		case len(id) != 32:
+		case strings.Count(id, id[:1]) == 32:
+			words[i] = name + id[:1]
+		default:
+			words[i] = name + "made"
+		}
+	}
+	return strings.ReplaceAll(strings.Join(words, ";"), " ", "_")
 }

@@ -35,11 +35,13 @@ type leg struct {
 
 	// invite is the request that made the leg: received on A, sent on B.
 	invite *sip.Request
-	tx     TxID // incoming: where it is answered
-	ref    Ref  // called: its client transaction
-	heard  bool // called: any answer at all
-	byeDue bool // incoming: BYE as soon as the 2xx is acknowledged
-	late   bool // called: its 2xx carried the offer, the ACK must carry the answer
+	tx     TxID   // incoming: where it is answered
+	ref    Ref    // called: its client transaction
+	heard  bool   // called: any answer at all
+	byeDue bool   // incoming: BYE as soon as the 2xx is acknowledged
+	late   bool   // called: its 2xx carried the offer, the ACK must carry the answer
+	rang   bool   // called: it said that it rings
+	uuid   string // the peer's name in Session-ID; "": not known yet
 
 	// Offer and answer (RFC 3264).
 	local        Opened

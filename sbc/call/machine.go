@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
@@ -17,6 +18,9 @@ type Config struct {
 	Random func() string
 	// Agent is the box's User-Agent and Server text.
 	Agent string
+	// Connected yields the header fields that tell the caller whom it has reached,
+	// from what a target answered (RFC 3325); nil: nothing is told.
+	Connected func(Target, *sip.Response) []sip.Header
 	// Session is the session timer that the box asks for (RFC 4028); 0 switches it off.
 	Session time.Duration
 	// Patience bounds how long a call may ring in all, all steps together.
@@ -56,6 +60,12 @@ type Machine struct {
 	// hunt is the search for somebody who takes the call; nil once somebody did.
 	hunt *hunt
 	best failure
+	// cause is what the one who ended the call said of it; connected tells the
+	// caller whom it has reached.
+	cause     policy.Cause
+	connected []sip.Header
+	// diverted are the phones that have sent the call on, the latest first.
+	diverted []policy.Divert
 
 	end  *End
 	asks map[Ref]*ask
@@ -96,7 +106,7 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 	case Unacked:
 		m.unacked(in)
 	case Cancelled:
-		m.cancelled()
+		m.cancelled(in)
 	case Due:
 		m.due(in.Key)
 	case Hangup:
@@ -209,26 +219,13 @@ func (m *Machine) leave(l *leg, end End) {
 		l.stage = gone
 	case l.pending():
 		l.stage = leaving
-		m.do(Cancel{l.ref, cancelReason(end)})
+		m.do(Cancel{l.ref, joined(m.reasons(end))})
 	}
-}
-
-// cancelReason is the Reason header of a CANCEL, so that a phone doesn't count a
-// call answered elsewhere as missed (RFC 3326).
-func cancelReason(end End) string {
-	if end.Code == 200 {
-		return `SIP;cause=200;text="Call completed elsewhere"`
-	}
-	return ""
 }
 
 func (m *Machine) bye(l *leg, end End) {
 	l.stage = leaving
-	var hs []sip.Header
-	if end.Blame == ByUs || end.Blame == Unknown {
-		hs = append(hs, sip.NewHeader("Reason", `SIP;cause=`+strconv.Itoa(max(end.Code, 200))+`;text="`+end.Reason+`"`))
-	}
-	m.send(l, &ask{purpose: forBye, method: sip.BYE, headers: hs})
+	m.send(l, &ask{purpose: forBye, method: sip.BYE, headers: m.reasons(end).Headers()})
 }
 
 func (m *Machine) closeMedia(l *leg) {

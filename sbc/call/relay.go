@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
@@ -32,6 +33,7 @@ func (m *Machine) request(in Request) {
 		m.reply(l, in.Tx, in.Req, 500, "Out Of Order", nil)
 		return
 	}
+	m.hear(l, in.Req)
 	if l.flow.Conn != in.Flow.Conn && in.Flow.Transport.Reliable() {
 		l.flow = in.Flow // the peer came back on a new connection (RFC 5626)
 	}
@@ -51,6 +53,9 @@ func (m *Machine) request(in Request) {
 
 func (m *Machine) hungUp(l *leg, in Request) {
 	m.reply(l, in.Tx, in.Req, 200, "OK", nil)
+	if m.end == nil {
+		m.cause = policy.ReadCause(in.Req)
+	}
 	answered := l.stage == confirmed || l.stage == leaving
 	if l.stage == early && l.incoming { // BYE of an early dialog: the INVITE still needs its answer
 		m.finish(End{ByCaller, 487, "the caller hung up before an answer"})
@@ -210,6 +215,7 @@ func (m *Machine) challenge(to *leg, r *relay, resp *sip.Response) {
 	for _, h := range challenges(resp) {
 		out.AppendHeader(h)
 	}
+	out.AppendHeader(m.session(to))
 	m.do(Respond{r.tx, out})
 }
 

@@ -39,6 +39,14 @@ func (m *Machine) reply(l *leg, tx TxID, req *sip.Request, code int, phrase stri
 	if code == 422 {
 		resp.AppendHeader(sip.MinSEHeader(minSE))
 	}
+	if code > 100 {
+		resp.AppendHeader(m.session(l))
+	}
+	if l == m.a() && req == l.invite && code > 100 && code < 300 {
+		for _, h := range m.connected {
+			resp.AppendHeader(h)
+		}
+	}
 	resp.AppendHeader(sip.NewHeader("Server", m.cfg.Agent))
 	sip.SetBody(resp, ctype(""), body)
 	m.do(Respond{tx, resp})
@@ -51,6 +59,7 @@ func (m *Machine) replyMinSE(l *leg, tx TxID, req *sip.Request) {
 func (m *Machine) replyAfter(l *leg, tx TxID, req *sip.Request, code int, after time.Duration) {
 	resp := sip.Respond(req, code, "", l.dlg.LocalTag)
 	resp.AppendHeader(sip.RetryAfterHeader(after))
+	resp.AppendHeader(m.session(l))
 	m.do(Respond{tx, resp})
 }
 
@@ -75,6 +84,10 @@ func (m *Machine) refuse(a *leg, end End) {
 	if end.Code == 415 {
 		resp.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
 	}
+	for _, h := range m.refusal(end) {
+		resp.AppendHeader(h)
+	}
+	resp.AppendHeader(m.session(a))
 	resp.AppendHeader(sip.NewHeader("Server", m.cfg.Agent))
 	m.do(Respond{a.tx, resp})
 }

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
@@ -47,6 +48,8 @@ func (m *Machine) won(l *leg, a *ask, resp *sip.Response) {
 	if err == nil && theirs == nil && l.mine != nil {
 		theirs = l.theirs // the answer came with a provisional response
 	}
+	m.cause = policy.Cause{} // what others refused with is no matter any more
+	m.connect(l, resp)
 	var body []byte
 	switch {
 	case err != nil:
@@ -100,7 +103,7 @@ func (m *Machine) lateOffer(l *leg, theirs *sdp.Session, seq uint32) ([]byte, er
 // acknowledge sends and keeps the ACK of a 2xx.
 func (m *Machine) acknowledge(l *leg, seq uint32, body []byte) {
 	d := l.dlg.Ack(seq)
-	d.Headers, d.ContentType, d.Body = []sip.Header{sip.NewHeader("User-Agent", m.cfg.Agent)}, ctype(""), body
+	d.Headers, d.ContentType, d.Body = []sip.Header{m.session(l), sip.NewHeader("User-Agent", m.cfg.Agent)}, ctype(""), body
 	req := d.Request()
 	l.ack, l.ackSeq = req, seq
 	m.do(Ack{req, l.flow})
@@ -131,7 +134,7 @@ func (m *Machine) release(l *leg, resp *sip.Response, seq uint32) {
 	if err := fork.Learn(resp); err != nil || len(l.forks) >= maxForks {
 		return
 	}
-	agent := []sip.Header{sip.NewHeader("User-Agent", m.cfg.Agent)}
+	agent := []sip.Header{m.session(l), sip.NewHeader("User-Agent", m.cfg.Agent)}
 	ack, bye := fork.Ack(seq), fork.Draft(sip.BYE)
 	ack.Headers, bye.Headers = agent, agent
 	if l.forks == nil {

@@ -244,7 +244,7 @@ func (c *Client) sibling(method sip.Method) *sip.Request {
 	req := sip.NewRequest(method, c.req.Recipient)
 	req.AppendHeader(c.req.Via().Clone())
 	for _, h := range c.req.Headers() {
-		if strings.EqualFold(h.Name(), "Route") {
+		if name := h.Name(); strings.EqualFold(name, "Route") || strings.EqualFold(name, "Session-ID") {
 			req.AppendHeader(h)
 		}
 	}
