@@ -54,7 +54,7 @@ func (r *recorder) CallEnded(v sbc.CallView) {
 func recordOf(v sbc.CallView, born string) records.Record {
 	rec := records.Record{
 		ID: v.Token, Began: v.Born, Answered: v.Talked, Ended: v.Ended, From: v.Caller.Number, To: v.Dialled, Callee: v.Callee,
-		Line: v.ALine + v.BLine, Route: string(v.Way), Mode: born, Blame: string(v.End.Blame), Code: v.End.Code, Reason: v.End.Reason,
+		Line: v.ALine + v.BLine, Route: string(v.Way), Mode: born, Blame: string(v.End.Blame), Code: v.End.Code, Reason: v.End.Reason, Cause: v.Cause, Session: v.Session,
 	}
 	if v.Caller.Anonymous {
 		rec.From = ""

@@ -8,6 +8,7 @@ import (
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/dialog"
 	"linekeeper/sbc/number"
+	"linekeeper/sbc/policy"
 	"linekeeper/sbc/provider"
 	"linekeeper/sbc/sip"
 )
@@ -136,10 +137,12 @@ func (s *Switch) phones(cfg *Config, inv call.Invite, ext string) []call.Target 
 		if inv.Caller.Anonymous || number == "" {
 			from, number = anonymous(), ""
 		}
+		headers := cfg.assert(policy.Named{Display: from.Display, URI: sip.URI{User: userPart(number)}}, false, false, host)
 		out = append(out, call.Target{
 			Name: "phone " + ext, Extension: ext, Flow: flow, URI: uri,
 			From: from, To: dialog.Address{URI: sip.URI{Scheme: "sip", User: ext, Host: host}},
 			Contact: contactURI(userPart(number), flow), Side: s.side(cfg, flow),
+			Headers: append(headers, s.diversionsInside(cfg, inv.Diverted, host)...),
 		})
 	}
 	return out
@@ -181,6 +184,9 @@ func (s *Switch) lineTarget(inv call.Invite, cfg *Config, account string, d numb
 	}
 	caller := cfg.Extensions[inv.Caller.Extension]
 	shown := caller.Public
+	if inv.Caller.Wish != "" {
+		shown = number.E164(inv.Caller.Wish)
+	}
 	if shown == "" || emergency {
 		shown = cfg.MainNumber
 	}
@@ -200,6 +206,9 @@ func (s *Switch) lineTarget(inv call.Invite, cfg *Config, account string, d numb
 	t.To = dialog.Address{URI: t.URI}
 	withheld := inv.Caller.Anonymous && !emergency
 	t.Headers = identity(cfg, withheld, shown, domain)
+	if !emergency {
+		t.Headers = append(t.Headers, s.diversionsOutside(cfg, inv.Diverted, t.URI)...)
+	}
 	if withheld {
 		t.From = anonymous()
 	}

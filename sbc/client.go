@@ -11,6 +11,7 @@ import (
 	"linekeeper/sbc/dialog"
 	"linekeeper/sbc/exchange"
 	"linekeeper/sbc/number"
+	"linekeeper/sbc/policy"
 	"linekeeper/sbc/provider"
 	"linekeeper/sbc/sip"
 )
@@ -69,7 +70,7 @@ func (s *Switch) clientCalls(tx *exchange.Server, req *sip.Request, flow sip.Flo
 		s.answer(tx, req, 403)
 		return call.Party{}, false
 	}
-	return call.Party{Extension: ext, Number: ext, Display: cfg.Extensions[ext].Name, Anonymous: cfg.hides(req)}, true
+	return call.Party{Extension: ext, Number: ext, Display: cfg.Extensions[ext].Name, Anonymous: cfg.hides(req), Wish: cfg.wish(req, cfg.Extensions[ext])}, true
 }
 
 // speaker is the extension in whose name a client calls: its number or its
@@ -120,6 +121,7 @@ func (s *Switch) clientTargets(cfg *Config, inv call.Invite, ext string) []call.
 		out = append(out, call.Target{
 			Name: fmt.Sprintf("%s at %s", ext, c.Name), Extension: ext, Flow: flow, URI: uri, From: from, To: dialog.Address{URI: uri},
 			Contact: contactURI(userPart(shown), flow), Side: s.side(cfg, flow),
+			Headers: append(cfg.assert(policy.Named{Display: from.Display, URI: sip.URI{User: userPart(shown)}}, false, false, host), s.diversionsInside(cfg, inv.Diverted, host)...),
 		})
 	}
 	return out

@@ -10,12 +10,15 @@ import (
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/exchange"
 	"linekeeper/sbc/number"
-	"linekeeper/sbc/provider"
+	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sip"
 )
 
 // invite admits a new call and gives it an owner.
 func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
+	if s.private(tx, req) {
+		return
+	}
 	cfg := s.cfg.Load()
 	inv := call.Invite{Dialled: dialled(&req.Recipient), Zone: flow.Zone}
 	var ok bool
@@ -26,18 +29,25 @@ func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 		inv.Caller, inv.Through, ok = s.phoneCalls(tx, req, flow, cfg)
 	default:
 		inv.Caller, ok = s.cloudCalls(tx, req, flow, cfg)
+		inv.Diverted = policy.ReadDiverts(req)
 	}
 	if !ok {
 		return
 	}
+	if tooOften(inv.Diverted) {
+		s.watch.Refused("a call that was sent on too often", flow, req)
+		s.answer(tx, req, 482)
+		return
+	}
 	inv.Token = s.random()
-	o := newOwner(s, cfg, inv)
+	o := newOwner(s, cfg, inv, flow)
+	o.chain, o.place = s.chained(req, inv)
 	id := o.keep(tx, req)
 	tx.OnUnacked(func() { _ = o.post(call.Unacked{Leg: 0}) })
 	_ = o.post(call.Arrived{Tx: id, Req: req, Flow: flow, Contact: contactURI(req.Recipient.User, flow), Side: s.side(cfg, flow)})
 	switch code, after := s.adopt(o, sip.MergeKey(req), cfg); code {
 	case 0: // its owner answers
-		tx.OnCancel(func(*sip.Request) { _ = o.post(call.Cancelled{}) }) // after Arrived: a CANCEL may be here already
+		tx.OnCancel(func(cancel *sip.Request) { _ = o.post(call.Cancelled{Req: cancel}) }) // after Arrived: a CANCEL may be here already
 	case 503:
 		s.watch.Refused("too many calls", flow, req)
 		s.unavailable(tx, req, after)
@@ -63,6 +73,8 @@ func (s *Switch) adopt(o *owner, merge string, cfg *Config) (code int, after tim
 	switch _, twice := s.merged[merge]; {
 	case twice:
 		return 482, 0 // RFC 3261 8.2.2.2
+	case s.loopsLocked(o) && !emergency:
+		return 482, 0
 	case s.drain && !emergency || s.life == nil:
 		return 503, retryDrain
 	case s.live >= limit, len(s.calls) >= maxOwners:
@@ -71,6 +83,7 @@ func (s *Switch) adopt(o *owner, merge string, cfg *Config) (code int, after tim
 	o.merge = merge
 	s.calls[o.token], s.merged[merge] = o, o.token
 	s.live++
+	s.enterLocked(o)
 	life := s.life
 	s.wg.Go(func() { o.run(life) })
 	return 0, 0
@@ -130,7 +143,7 @@ func (s *Switch) phoneCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow
 	}
 	e, _ := s.member(cfg, ext)
 	p := call.Party{Extension: ext, Number: ext, Display: e.Name}
-	p.Anonymous = cfg.hides(req)
+	p.Anonymous, p.Wish = cfg.hides(req), cfg.wish(req, e)
 	if account == nil {
 		return p, nil, true
 	}
@@ -154,23 +167,6 @@ func (s *Switch) phone(tx *exchange.Server, req *sip.Request, flow sip.Flow, cfg
 	return ext, nil, ok
 }
 
-// hides says whether the caller's number is withheld in this call, as the phone
-// is set or as it was dialled.
-func (c *Config) hides(req *sip.Request) bool {
-	return c.Book.Dial(dialled(&req.Recipient)).Privacy.Withholds(withheld(req))
-}
-
-// withheld says whether the caller wants no number shown (RFC 3323, RFC 3325).
-func withheld(req *sip.Request) bool {
-	for _, v := range []string{"id", "user", "header"} {
-		if sip.HasToken(req, "Privacy", v) {
-			return true
-		}
-	}
-	f := req.From()
-	return f != nil && (f.Address.User == "anonymous" || f.Address.Host == "anonymous.invalid")
-}
-
 // cloudCalls admits a call from the trunk: only from where a line is registered,
 // and only for an account of ours.
 func (s *Switch) cloudCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow, cfg *Config) (call.Party, bool) {
@@ -186,15 +182,7 @@ func (s *Switch) cloudCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow
 		s.answer(tx, req, 404)
 		return call.Party{}, false
 	}
-	p := call.Party{Line: line.Account, Anonymous: withheld(req)}
-	if f := req.From(); f != nil && !p.Anonymous {
-		p.Number, p.Display = dialled(&f.Address), f.DisplayName
-		ids := sip.Identities(req, "P-Asserted-Identity")
-		if len(ids) > 0 && dialled(&ids[0]) != "" && (cfg.Profile.Identity.Caller != provider.CallerFrom || p.Number == "") {
-			p.Number = dialled(&ids[0])
-		}
-	}
-	return p, true
+	return cfg.outsider(req, line.Account), true
 }
 
 // account is the line that a request from the cloud is for.

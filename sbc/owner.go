@@ -23,10 +23,12 @@ type owner struct {
 	token string
 	log   *slog.Logger
 	merge string
-	over  bool // off the bound of calls; under the switch's lock
-	loop  *loop.Loop[call.Input, call.Effect]
-	m     *call.Machine
-	view  atomic.Pointer[CallView]
+	// chain and place tell a loop; see chain.go.
+	chain, place string
+	over         bool // off the bound of calls; under the switch's lock
+	loop         *loop.Loop[call.Input, call.Effect]
+	m            *call.Machine
+	view         atomic.Pointer[CallView]
 
 	// txs are the server transactions that wait for an answer. They are put in
 	// by whoever dispatches a request and taken out by the owner; nil once it ended.
@@ -50,12 +52,12 @@ type asked struct {
 	req *sip.Request
 }
 
-func newOwner(s *Switch, cfg *Config, inv call.Invite) *owner {
+func newOwner(s *Switch, cfg *Config, inv call.Invite, flow sip.Flow) *owner {
 	o := &owner{
 		s: s, cfg: cfg, inv: inv, token: inv.Token, log: s.log.With("call", inv.Token),
 		txs: make(map[call.TxID]asked), invites: make(map[call.Ref]*exchange.Client), legs: make(map[call.LegID]*port),
 	}
-	o.m = call.New(call.Config{Invite: inv, Random: s.random, Agent: cfg.Agent, Session: call.DefaultSession, Patience: call.DefaultPatience})
+	o.m = call.New(call.Config{Invite: inv, Random: s.random, Agent: cfg.Agent, Session: call.DefaultSession, Patience: call.DefaultPatience, Connected: s.connected(cfg, inv, flow)})
 	o.loop = loop.New[call.Input, call.Effect](o, inboxDepth, o.perform)
 	o.view.Store(&CallView{View: o.m.View()})
 	return o
@@ -311,7 +313,7 @@ func (o *owner) ended(end call.End) {
 		o.s.over(o)
 		return
 	}
-	o.log.Info("call ended", "blame", end.Blame, "code", end.Code, "reason", end.Reason)
+	o.log.Info("call ended", "blame", end.Blame, "code", end.Code, "reason", end.Reason, "cause", v.Cause, "session", v.Session)
 	o.s.over(o)
 	o.s.watch.CallEnded(v)
 }

@@ -133,6 +133,9 @@ type Switch struct {
 	live  int // calls that have not ended
 	// merged are the INVITEs being handled, against the same request coming in twice by different ways (RFC 3261 8.2.2.2).
 	merged map[string]string
+	// chains counts the calls of each chain, places are where they have been.
+	chains map[string]int
+	places map[string]bool
 
 	life  context.Context // owners' lifetime, nil before and after Run; guarded by mu
 	drain bool            // guarded by mu
@@ -151,7 +154,7 @@ func New(d Deps) *Switch {
 	s := &Switch{
 		log: d.Log, exchange: d.Exchange, flows: d.Flows, pings: d.Pings, media: d.Media, location: d.Location, guard: d.Guard,
 		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, memory: d.Memory, certificate: d.Certificate,
-		calls: make(map[string]*owner), merged: make(map[string]string),
+		calls: make(map[string]*owner), merged: make(map[string]string), chains: make(map[string]int), places: make(map[string]bool),
 	}
 	s.lines = newLines(s)
 	s.pass = newPassages(s, d.Passages)
@@ -332,6 +335,7 @@ func (s *Switch) overLocked(o *owner) {
 	if !o.over {
 		o.over = true
 		s.live--
+		s.leaveLocked(o)
 	}
 }
 

@@ -53,6 +53,7 @@ type world struct {
 	lines  []LineView
 	ended  []CallView
 	pings  int
+	tap    func(sip.Flow, sip.Message) // sees what the box sends; nil: nobody does
 	slow   chan struct{} // holds whoever tells that a call ended; nil: nobody
 }
 
@@ -154,6 +155,7 @@ func (f routerFunc) Route(inv call.Invite) call.Plan { return f(inv) }
 func (w *world) Send(flow sip.Flow, m sip.Message) error {
 	w.mu.Lock()
 	p, cut := w.peers[flow.Remote], w.cut && flow.Zone == trunk
+	tap := w.tap
 	w.mu.Unlock()
 	if p == nil || cut {
 		return nil
@@ -165,6 +167,9 @@ func (w *world) Send(flow sip.Flow, m sip.Message) error {
 	if err != nil || copied == nil {
 		w.t.Errorf("the box sent what cannot be read: %v\n%s", err, sip.Bytes(m))
 		return nil
+	}
+	if tap != nil {
+		tap(flow, copied)
 	}
 	if p.gone {
 		return errors.New("connection refused")

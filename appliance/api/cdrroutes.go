@@ -53,11 +53,11 @@ func (r *routes) cdrs(h huma.API) {
 // writeCSV writes records for a spreadsheet. A text that one would take for a
 // formula gets an apostrophe before it.
 func writeCSV(w *csv.Writer, all []records.Record) {
-	_ = w.Write([]string{"seq", "id", "began", "answered", "ended", "talked_s", "from", "to", "callee", "line", "route", "mode", "blame", "code", "reason", "caller_mos", "callee_mos", "lost"})
+	_ = w.Write([]string{"seq", "id", "began", "answered", "ended", "talked_s", "from", "to", "callee", "line", "route", "mode", "blame", "code", "reason", "caller_mos", "callee_mos", "lost", "cause", "session"})
 	for _, c := range all {
 		_ = w.Write([]string{strconv.FormatUint(c.Seq, 10), c.ID, stamp(c.Began), stamp(c.Answered), stamp(c.Ended), strconv.FormatInt(c.Talked, 10),
 			cell(c.From), cell(c.To), cell(c.Callee), cell(c.Line), c.Route, c.Mode, c.Blame, strconv.Itoa(c.Code), cell(c.Reason),
-			strconv.FormatFloat(c.CallerMOS, 'f', 2, 64), strconv.FormatFloat(c.CalleeMOS, 'f', 2, 64), strconv.FormatUint(c.Lost, 10)})
+			strconv.FormatFloat(c.CallerMOS, 'f', 2, 64), strconv.FormatFloat(c.CalleeMOS, 'f', 2, 64), strconv.FormatUint(c.Lost, 10), strconv.Itoa(c.Cause), c.Session})
 	}
 	w.Flush()
 }

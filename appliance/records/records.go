@@ -29,6 +29,10 @@ type Record struct {
 	Blame  string `json:"blame" doc:"who ended it: caller, callee, cloud, us, unknown"`
 	Code   int    `json:"code" doc:"SIP code of the end; 200: after a conversation"`
 	Reason string `json:"reason" doc:"why, in words"`
+	// Cause is the telephone network's own word for the end, Session the call's name
+	// from end to end.
+	Cause   int    `json:"cause,omitempty" doc:"Q.850 cause that the other side gave; absent: none"`
+	Session string `json:"session,omitempty" doc:"UUID of the caller's end (RFC 7989), the same in the provider's logs"`
 	// Quality of what the caller and the callee sent us; absent without speech.
 	CallerMOS float64 `json:"caller_mos,omitempty" doc:"estimated quality of the caller's speech, 1 to 4.5"`
 	CalleeMOS float64 `json:"callee_mos,omitempty" doc:"estimated quality of the callee's speech, 1 to 4.5"`

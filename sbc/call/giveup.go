@@ -74,7 +74,7 @@ func (m *Machine) redirect(l *leg, resp *sip.Response) bool {
 	m.diverted = append([]policy.Divert{diverted(l, resp)}, m.diverted...)
 	inv.Diverted = append(slices.Clip(m.diverted), inv.Diverted...)
 	inv.Dialled, inv.Instance = c.Address.User, ""
-	inv.Caller.Extension, inv.Caller.Line = l.target.Extension, ""
+	inv.Caller.Extension, inv.Caller.Line, inv.Caller.Wish = l.target.Extension, "", ""
 	inv.Through = nil // the one who forwards has no credentials in this call
 	m.do(Redirect{inv})
 	return true

@@ -129,6 +129,7 @@ func rows(p Profile) []row {
 		of("Write", "numbers toward the cloud", example(p.Write)),
 		of("Accept", "numbers from the cloud", join(accept)),
 		of("Identity", "identity", fmt.Sprintf("%s in From, number in %s, withheld by Privacy: id, caller shown from %s", id.From, id.Header, id.Caller)),
+		of("Diverts", "who sent a call on is told by", string(p.Diverts)),
 		of("OutsidePrefix", "outside prefix", none(p.OutsidePrefix)),
 		of("Blocked", "barred beginnings", join(p.Blocked)),
 		of("Codes", "star codes passed to the cloud", join(codes)),

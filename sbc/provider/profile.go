@@ -108,6 +108,17 @@ const (
 	PrivacyID Anonymous = "privacy-id" // anonymous From and Privacy: id (RFC 3323, RFC 3325 9.3)
 )
 
+// Diverts is how the cloud is told who sent a call on.
+type Diverts string
+
+// The ways.
+const (
+	DivertNone      Diverts = "none"         // not at all
+	DivertDiversion Diverts = "diversion"    // Diversion (RFC 5806)
+	DivertHistory   Diverts = "history-info" // History-Info (RFC 7044)
+	DivertBoth      Diverts = "both"
+)
+
 // Range is a network of the provider and what it is for.
 type Range struct {
 	Prefix netip.Prefix
@@ -150,6 +161,8 @@ type Profile struct {
 	Write    number.Style
 	Accept   []number.Style
 	Identity Identity
+	// Diverts is how the cloud is told who had a call before that the box sends on.
+	Diverts Diverts
 	// Messages says that the cloud takes SIP MESSAGE (RFC 3428) for outside numbers.
 	Messages bool
 	// Subscribe are the event packages that the box subscribes to for each line.

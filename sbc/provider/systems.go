@@ -133,6 +133,7 @@ func hfo() Profile {
 	p.Codecs = []string{"PCMA", "PCMU", "telephone-event"}
 	p.SRTP = Off
 	p.Write = number.WithArea
+	p.Diverts = DivertNone
 	p.Codes = []StarCode{
 		{"*31", CLIROn},
 		{"*32", CLIROff},
@@ -169,6 +170,7 @@ func hfo() Profile {
 		"Codecs":     doc("A-law first, µ-law second"),
 		"SRTP":       ours("keys would travel in the clear over UDP, so media isn't encrypted"),
 		"Write":      doc("the area code is always dialled"),
+		"Diverts":    doc("the forwarding party isn't signalled to the forwarding target"),
 		"Codes":      doc("verified codes of the guide"),
 		"Refusals":   doc("Erlaubte IP-Adressen, exclusive accounts; which code it answers with is ours"),
 		"Exclusive":  doc("the same account registered twice gives faults at once"),
