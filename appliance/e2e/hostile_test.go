@@ -131,7 +131,7 @@ func shoot(t *testing.T, h *Host, shots func(send func([]byte))) {
 // torture sends every message of testdata/torture by UDP, and all of them,
 // one after the other, by TCP.
 func torture(t *testing.T, h *Host) {
-	names, err := filepath.Glob("../../testdata/torture/*.msg")
+	names, err := filepath.Glob("../../testdata/torture/*/*.msg")
 	if err != nil || len(names) < 10 {
 		t.Fatalf("only %d torture messages (%v)", len(names), err)
 	}

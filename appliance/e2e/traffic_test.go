@@ -212,7 +212,7 @@ func watch(s *Script, number string) {
 // vandal sends malformed messages by UDP and TCP, at some twenty a second, until
 // it is told to end.
 func vandal(t *testing.T, h *Host, end <-chan struct{}) {
-	names, err := filepath.Glob("../../testdata/torture/*.msg")
+	names, err := filepath.Glob("../../testdata/torture/*/*.msg")
 	if err != nil || len(names) == 0 {
 		t.Errorf("no torture messages: %v", err)
 		return

@@ -275,6 +275,38 @@ func TestCancelAfterTheAnswerOrOfNothingHarmsNobody(t *testing.T) {
 	})
 }
 
+// older makes a request one of an element older than RFC 3261: no branch, or one
+// that it uses for all.
+func older(req *sip.Request, branch string) *sip.Request {
+	req.Via().Params.Remove("branch")
+	if branch != "" {
+		req.Via().Params.Add("branch", branch)
+	}
+	return req
+}
+
+func TestRequestsOfOlderElementsAreToldApartWithoutABranch(t *testing.T) {
+	for _, branch := range []string{"", "390skdjuw"} {
+		synctest.Test(t, func(t *testing.T) {
+			x, w, o := start(t, 0)
+			o.request = func(tx *Server, req *sip.Request) {
+				tx.OnCancel(func(*sip.Request) { tx.Respond(sip.Respond(req, 487, "", "t")) })
+			}
+			for _, n := range []int{1, 2, 1} { // another call between a request and its repetition
+				x.Receive(older(request(sip.INVITE, n), branch), flowOf(sip.UDP))
+			}
+			x.Receive(older(request(sip.CANCEL, 1), branch), flowOf(sip.UDP))
+			ack := older(request(sip.ACK, 1), branch)
+			sip.SetToTag(ack, "t")
+			x.Receive(ack, flowOf(sip.UDP))
+			time.Sleep(20 * time.Second) // no repetition: the ACK found its INVITE
+			want(t, "owner", o.log(), "INVITE, INVITE")
+			want(t, "wire", w.log(), "0s 100/INVITE, 0s 200/CANCEL, 0s 487/INVITE, 200ms 100/INVITE")
+			x.Stop()
+		})
+	}
+}
+
 func TestRepeatedRequestsGetTheSameAnswerAndOneOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, w, o := start(t, 0)

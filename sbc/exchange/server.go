@@ -135,7 +135,21 @@ func appendServerKey(b []byte, req *sip.Request, method sip.Method, zone string)
 	b = append(b, 0)
 	b = append(b, method...)
 	b = append(b, 0)
-	return append(b, zone...)
+	b = append(b, zone...)
+	if sip.Identified(req) {
+		return b
+	}
+	// The branch of an element older than RFC 3261, if there is one, may come
+	// again. To is left out: an ACK has the tag that the INVITE had not.
+	seq, _ := sip.Seq(req)
+	b = append(b, 0)
+	b = sip.AppendURI(b, &req.Recipient)
+	b = append(b, 0)
+	b = append(b, sip.FromTag(req)...)
+	b = append(b, 0)
+	b = append(b, sip.CallIDOf(req)...)
+	b = append(b, 0)
+	return strconv.AppendUint(b, uint64(seq), 10)
 }
 
 // appendAckKey is what a 2xx and its ACK have in common: the ACK has a branch

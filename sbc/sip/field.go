@@ -113,8 +113,10 @@ func (h *head) field(line string) {
 	}
 	value = strings.Trim(value, " \t")
 	if !isText(value) {
-		h.blame(400, "control characters in %s", clip(name))
-		return
+		if value = calm(value); !isText(value) {
+			h.blame(400, "control characters in %s", clip(name))
+			return
+		}
 	}
 	var room [32]byte
 	k, ok := known[string(appendLower(room[:0], name))]
@@ -131,7 +133,29 @@ func (h *head) field(line string) {
 	}
 	if err := h.value(k.name, value); err != nil {
 		h.blame(400, "%s: %w", k.name, err)
+		if k.once&(onceFrom|onceTo|onceCallID|onceCSeq) != 0 {
+			h.echo = append(h.echo, gosip.NewHeader(k.name, strings.Clone(value)))
+		}
 	}
+}
+
+// calm makes a space of each control character that has its escape (quoted-pair,
+// RFC 3261 25.1): it is allowed, but nobody shall have to show it.
+func calm(value string) string {
+	var b strings.Builder
+	for i := 0; i < len(value); i++ {
+		switch {
+		case value[i] != '\\' || i+1 == len(value):
+			b.WriteByte(value[i])
+		case value[i+1] < ' ' && value[i+1] != '\r' && value[i+1] != '\n' || value[i+1] == 0x7f:
+			b.WriteByte(' ')
+			i++
+		default:
+			b.WriteString(value[i : i+2])
+			i++
+		}
+	}
+	return b.String()
 }
 
 func appendLower(b []byte, s string) []byte {

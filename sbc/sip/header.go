@@ -140,6 +140,13 @@ func Branch(m Message) string {
 	return ""
 }
 
+// Identified says whether the branch of the top Via alone tells the transaction
+// (RFC 3261 8.1.1.7); of an older element's request it does not.
+func Identified(m Message) bool {
+	b := Branch(m)
+	return len(b) > len(MagicCookie) && strings.EqualFold(b[:len(MagicCookie)], MagicCookie)
+}
+
 // CallIDOf is the Call-ID, or "".
 func CallIDOf(m Message) string {
 	if id := m.CallID(); id != nil {

@@ -38,9 +38,10 @@ var (
 )
 
 // Parse reads one datagram. When a request is faulty but can still be answered
-// both the request and a *Reject come back; whatever cannot be answered comes
-// back as a nil Message. Of a header field that may stand only once the first
-// stays. The datagram is not kept.
+// both the request and a *Reject come back, though From, To, Call-ID or CSeq may
+// be missing in the request then; whatever cannot be answered comes back as a
+// nil Message. Of a header field that may stand only once the first stays. The
+// datagram is not kept.
 func Parse(datagram []byte) (Message, error) {
 	if len(datagram) > MaxMessage {
 		return nil, ErrTooLarge
@@ -69,6 +70,7 @@ type head struct {
 	vias   int
 	length int // Content-Length, -1 when absent
 	fault  *Reject
+	echo   []Header // what an answer needs and could not be read, as it came
 }
 
 // blame notes the first fault; later ones do not replace it.
@@ -120,6 +122,8 @@ func (h *head) startLine(line string) error {
 	if len(first) > 4 && strings.EqualFold(first[:4], "SIP/") {
 		return h.statusLine(first, rest)
 	}
+	spaced := rest
+	rest = strings.TrimRight(rest, " \t")
 	at := strings.LastIndexByte(rest, ' ')
 	if !isToken(first) || at < 0 || len(rest)-at < 6 || !strings.EqualFold(rest[at+1:at+5], "SIP/") {
 		return ErrNotSIP
@@ -134,6 +138,9 @@ func (h *head) startLine(line string) error {
 	}
 	if err != nil {
 		h.blame(uriCode(err), "request-uri: %w", err)
+	}
+	if rest != spaced {
+		h.blame(400, "white space behind the version")
 	}
 	return nil
 }
@@ -177,14 +184,30 @@ func (h *head) result() (Message, error) {
 	if h.fault == nil {
 		return h.msg, nil
 	}
-	if h.req == nil || !answerable(h.req) {
+	if h.req == nil {
 		return nil, h.fault.Cause
+	}
+	if !answerable(h.req) {
+		if !h.echoes() {
+			return nil, h.fault.Cause
+		}
+		h.fault.echo = h.echo
 	}
 	h.fault.Phrase = Phrase(h.fault.Code)
 	if h.req.Method == ACK {
 		h.fault.Code = 0
 	}
 	return h.msg, h.fault
+}
+
+// echoes says whether what is missing for an answer came, unreadable: it can be
+// given back as it came (RFC 3261 8.2.6.2).
+func (h *head) echoes() bool {
+	need := map[string]bool{"From": h.req.From() == nil, "To": h.req.To() == nil, "Call-ID": h.req.CallID() == nil, "CSeq": h.req.CSeq() == nil}
+	for _, e := range h.echo {
+		need[e.Name()] = false
+	}
+	return h.req.Via() != nil && !need["From"] && !need["To"] && !need["Call-ID"] && !need["CSeq"]
 }
 
 // answerable says whether a response to req would find its way back.

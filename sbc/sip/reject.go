@@ -15,6 +15,7 @@ type Reject struct {
 	After       time.Duration // Retry-After, if any
 	Unsupported []string      // for 420
 	Cause       error         // ours, never sent
+	echo        []Header      // of the request, unreadable, for the answer
 }
 
 // Error tells code and cause, for the log.
@@ -30,7 +31,7 @@ func (r *Reject) Unwrap() error { return r.Cause }
 
 // Response is the answer to req that r stands for; nil when r is silence.
 func (r *Reject) Response(req *Request, toTag string) *Response {
-	if r.Code == 0 || req.Method == ACK {
+	if r.Code == 0 || req.Method == ACK || !answerable(req) && len(r.echo) == 0 {
 		return nil
 	}
 	phrase := r.Phrase
@@ -38,6 +39,9 @@ func (r *Reject) Response(req *Request, toTag string) *Response {
 		phrase = Phrase(r.Code)
 	}
 	resp := Respond(req, r.Code, phrase, toTag)
+	for _, h := range r.echo {
+		resp.AppendHeader(h)
+	}
 	if r.After > 0 {
 		resp.AppendHeader(RetryAfterHeader(r.After))
 	}

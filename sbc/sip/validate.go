@@ -93,9 +93,7 @@ func validVia(req *Request) *Reject {
 		return bad("via protocol %q/%q", clip(via.ProtocolName), clip(via.ProtocolVersion))
 	case via.Host == "" || via.Port < 0 || via.Port > 65535:
 		return bad("via sent-by")
-	case len(branch) <= len(MagicCookie) || !strings.EqualFold(branch[:len(MagicCookie)], MagicCookie):
-		// RFC 2543 peers are not served: without a branch nothing tells a
-		// retransmission from a new request in every case.
+	case strings.EqualFold(branch, MagicCookie): // RFC 4475 3.2.1: it promises an identifier and gives none
 		return bad("via branch %q", clip(branch))
 	case len(branch) > 256:
 		return bad("via branch of %d bytes", len(branch))

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -20,7 +21,8 @@ func text(first, cseq string, more ...string) string {
 func TestBadRequestsAreAnsweredAndTheRestMeetsSilence(t *testing.T) {
 	cases := []struct{ name, text, want string }{
 		{"method and CSeq differ", text("OPTIONS sip:b@x SIP/2.0", "1 INVITE"), "400"},
-		{"CSeq is no number", text("OPTIONS sip:b@x SIP/2.0", "one OPTIONS"), ""},
+		{"CSeq is no number", text("OPTIONS sip:b@x SIP/2.0", "one OPTIONS"), "400"},
+		{"request without CSeq", strings.Replace(text("OPTIONS sip:b@x SIP/2.0", "x"), "CSeq: x\r\n", "", 1), ""},
 		{"other version", text("OPTIONS sip:b@x SIP/7.0", "1 OPTIONS"), "505"},
 		{"bad ACK", text("ACK sip:b@x SIP/2.0", "1 INVITE"), ""},
 		{"ACK of another version", text("ACK sip:b@x SIP/7.0", "1 ACK"), ""},
@@ -63,6 +65,27 @@ func TestBadRequestsAreAnsweredAndTheRestMeetsSilence(t *testing.T) {
 					t.Errorf("answer lacks received or a tag: %s", b[:n])
 				}
 			})
+		}
+	}
+}
+
+func TestGoodMessagesAreAnsweredBeforeTheConnectionEnds(t *testing.T) {
+	r := respond(t, wire.Limits{}, wire.NewGuard(wire.Rules{}), wire.Zone{Name: "lan",
+		Listen: []wire.Listen{{Transport: sip.TCP, Addr: netip.MustParseAddrPort("127.0.0.1:0")}}})
+	for range 20 {
+		peer, err := net.Dial("tcp", r.box.Listening("lan")[0].Addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		if err := peer.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := peer.Write([]byte(text("OPTIONS sip:b@x SIP/2.0", "1 OPTIONS") + "no message\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if said, err := io.ReadAll(peer); err != nil || !strings.HasPrefix(string(said), "SIP/2.0 200") {
+			t.Fatalf("heard %q, %v", said, err)
 		}
 	}
 }

@@ -32,7 +32,8 @@ type conn struct {
 	writing bool
 	cause   error // why it has ended
 	wrote   time.Time
-	tried   bool // begun for a large message
+	tried   bool          // begun for a large message
+	written chan struct{} // closed once nothing is left to write, for who waits
 }
 
 func newConn(z *zone, flow sip.Flow, dialled bool) *conn {
@@ -75,6 +76,10 @@ func (c *conn) drain() {
 		queue, sock := c.queue, c.sock
 		if len(queue) == 0 || c.cause != nil {
 			c.writing = false
+			if c.written != nil {
+				close(c.written)
+				c.written = nil
+			}
 			c.mu.Unlock()
 			return
 		}
@@ -96,6 +101,25 @@ func (c *conn) drain() {
 				c.zone.wire.stats.sent.Add(1)
 			}
 		}
+	}
+}
+
+// flush waits until what is queued has been written, or the connection has
+// ended: the limit of a write bounds it.
+func (c *conn) flush() {
+	c.mu.Lock()
+	if !c.writing {
+		c.mu.Unlock()
+		return
+	}
+	if c.written == nil {
+		c.written = make(chan struct{})
+	}
+	written := c.written
+	c.mu.Unlock()
+	select {
+	case <-written:
+	case <-c.life.Done():
 	}
 }
 

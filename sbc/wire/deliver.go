@@ -50,7 +50,7 @@ func (w *Wire) refuse(req *sip.Request, flow sip.Flow, reject *sip.Reject) {
 	w.stats.malformed.Add(1)
 	w.guard.garbage(flow.Remote.Addr())
 	w.bad.add(reject, flow.Remote.String())
-	if req.Method == sip.ACK || req.Via() == nil || req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
+	if req.Via() == nil {
 		return
 	}
 	sip.Stamp(req, flow.Remote)

@@ -127,6 +127,7 @@ func (c *conn) feed(stream *sip.Stream, data []byte, p *patience) bool {
 		}
 		if !faulty {
 			w.malformed(nil, c.flow, err)
+			c.flush() // the good messages before it have their answers
 			c.fail(fmt.Errorf("%w: %w", ErrFraming, err))
 			return false
 		}

@@ -236,7 +236,7 @@ func (n *Node) hear(raw []byte, flow sip.Flow) {
 }
 
 func (n *Node) refuse(req *sip.Request, flow sip.Flow, reject *sip.Reject) {
-	if req.Via() == nil || req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
+	if req.Via() == nil {
 		return
 	}
 	sip.Stamp(req, flow.Remote)
