@@ -54,7 +54,7 @@ type world struct {
 	ended  []CallView
 	pings  int
 	tap    func(sip.Flow, sip.Message) // sees what the box sends; nil: nobody does
-	slow   chan struct{} // holds whoever tells that a call ended; nil: nobody
+	slow   chan struct{}               // holds whoever tells that a call ended; nil: nobody
 }
 
 // inWorld runs a test in a bubble with a fresh world; tune may change the

@@ -255,6 +255,8 @@ func (m *Machine) due(key string) {
 		m.unanswered()
 	case name == "patience":
 		m.finish(End{ByCallee, 480, "nobody answered"})
+	case name == "flow" && l != nil:
+		m.flowSilent(l)
 	case name == "refresh" && l != nil:
 		m.refresh(l)
 	case name == "expire" && l != nil:

@@ -13,7 +13,7 @@ const Allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, INFO, MESS
 const MagicCookie = "z9hG4bK"
 
 // options are the option tags a peer may Require of the box.
-var options = map[string]bool{"timer": true}
+var options = map[string]bool{"path": true, "outbound": true, "gruu": true, "timer": true}
 
 // Supports says whether the box understands an option tag.
 func Supports(option string) bool { return options[strings.ToLower(option)] }
