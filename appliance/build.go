@@ -51,7 +51,7 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 		c.Sides[x.Side()] = side
 	}
 	for _, e := range site.Extensions {
-		x := sbc.Extension{Number: e.Number, Name: e.Name, Password: e.Password.Reveal(), Public: e.Public, Class: e.Class}
+		x := sbc.Extension{Number: e.Number, Name: e.Name, Password: e.Password.Reveal(), Public: e.Public, Class: e.Class, PickupGroup: e.PickupGroup}
 		switch {
 		case e.Cloud.Used() && c.PassThrough && e.Cloud.Password.IsZero(): // its phone holds the password
 			x.Passage = e.Cloud.Account

@@ -55,7 +55,8 @@ func (c *Config) spoken(user string) number.E164 {
 // outsider is who calls from the cloud: the number that the profile believes and
 // a name for it.
 func (c *Config) outsider(req *sip.Request, account string) call.Party {
-	p := call.Party{Line: account, Anonymous: withheld(req)}
+	_, own := c.byAccount[account]
+	p := call.Party{Line: account, Anonymous: withheld(req), Through: !own}
 	said, hidden, ok := policy.Asserted(req, policy.Calling)
 	if hidden {
 		p.Anonymous = true

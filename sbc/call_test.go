@@ -364,7 +364,7 @@ func TestRequestsOfNoDialogAreRefusedEachInItsWay(t *testing.T) {
 		p := w.phone("22", 10)
 		for method, code := range map[sip.Method]int{
 			sip.OPTIONS: 200, sip.BYE: 481, sip.INFO: 481, sip.UPDATE: 481, sip.PRACK: 481, sip.NOTIFY: 481,
-			sip.SUBSCRIBE: 489, sip.PUBLISH: 405, sip.REFER: 405, sip.MESSAGE: 401,
+			sip.SUBSCRIBE: 489, sip.PUBLISH: 405, sip.REFER: 603, sip.MESSAGE: 401,
 		} {
 			p.send(p.request(method, "23"))
 			resp := p.hears(code)

@@ -108,14 +108,15 @@ func (s *Switch) clientTargets(cfg *Config, inv call.Invite, ext string) []call.
 		}
 		host := flow.Local.Addr().Unmap().String()
 		uri := sip.URI{Scheme: "sip", User: userPart(ext), Host: c.Peer.Addr().String(), Port: int(c.Peer.Port())}
-		shown := inv.Caller.Number
-		if inv.Caller.Line != "" {
+		who := inv.Shown()
+		shown := who.Number
+		if who.Line != "" {
 			if n := cfg.Book.Read(shown, cfg.Profile.Accept); n != "" {
 				shown = cfg.Book.Format(n, c.Profile.Write)
 			}
 		}
-		from := dialog.Address{Display: inv.Caller.Display, URI: sip.URI{Scheme: "sip", User: userPart(shown), Host: host}}
-		if inv.Caller.Anonymous || shown == "" {
+		from := dialog.Address{Display: who.Display, URI: sip.URI{Scheme: "sip", User: userPart(shown), Host: host}}
+		if who.Anonymous || shown == "" {
 			from, shown = anonymous(), ""
 		}
 		out = append(out, call.Target{

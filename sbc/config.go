@@ -79,6 +79,8 @@ type Extension struct {
 	Public number.E164
 	// Class is what the extension may dial.
 	Class number.Class
+	// PickupGroup names those whose ringing calls each other's phones may take.
+	PickupGroup string
 	// Account is the cloud account of its line; empty: none.
 	Account string
 	// Passage is the cloud account that the extension's phone registers itself,

@@ -21,13 +21,6 @@ func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	}
 	cfg := s.cfg.Load()
 	inv := call.Invite{Dialled: dialled(&req.Recipient), Zone: flow.Zone}
-	if lanZone(flow.Zone) {
-		var aimed bool
-		if inv.Dialled, inv.Instance, aimed = s.aimed(&req.Recipient); !aimed {
-			s.answer(tx, req, 404)
-			return
-		}
-	}
 	var ok bool
 	switch c := cfg.client(flow); {
 	case c != nil && c.trunkLike():
@@ -44,6 +37,14 @@ func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	if tooOften(inv.Diverted) {
 		s.watch.Refused("a call that was sent on too often", flow, req)
 		s.answer(tx, req, 482)
+		return
+	}
+	if rep, replaces, err := sip.ReplacesOf(req); replaces {
+		if err != nil {
+			s.answer(tx, req, 400)
+			return
+		}
+		s.replaces(tx, req, flow, cfg, inv.Caller, rep)
 		return
 	}
 	inv.Token = s.random()

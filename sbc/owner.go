@@ -36,6 +36,9 @@ type owner struct {
 	txs    map[call.TxID]asked
 	lastTx call.TxID
 
+	// moved are the tags of legs that came over from other calls; under the switch's lock.
+	moved []string
+
 	// The rest belongs to the owner's goroutine alone.
 	invites map[call.Ref]*exchange.Client // may be cancelled
 	legs    map[call.LegID]*port
@@ -167,7 +170,11 @@ func (o *owner) take(id call.TxID, final bool) *exchange.Server {
 func (o *owner) request(leg call.LegID, tx *exchange.Server, req *sip.Request, flow sip.Flow) error {
 	tx.OnUnacked(func() { _ = o.post(call.Unacked{Leg: leg}) })
 	id := o.keep(tx, req)
-	err := o.post(call.Request{Leg: leg, Tx: id, Req: req, Flow: flow})
+	in := call.Request{Leg: leg, Tx: id, Req: req, Flow: flow}
+	if req.Method == sip.REFER {
+		in.Far = o.s.far(req)
+	}
+	err := o.post(in)
 	if err != nil {
 		o.take(id, true)
 	}
@@ -204,6 +211,17 @@ func (o *owner) perform(_ context.Context, tm *loop.Timers[call.Input], e call.E
 	case call.Replan:
 		o.s.count.replans.Add(1)
 		return []call.Input{call.Planned{Plan: o.s.survival.Route(e.Invite)}}
+	case call.Transfer:
+		return []call.Input{call.Planned{Plan: o.s.onward(e)}}
+	case call.Move:
+		return o.move(e)
+	case call.Adopted:
+		o.adopted(e)
+	case call.Gone:
+		delete(o.legs, e.Leg)
+		o.watchPorts()
+	case call.Forward:
+		o.forward(e.Tx)
 	case call.Redirect:
 		return []call.Input{call.Planned{Plan: o.s.brain().Route(e.Invite)}}
 	case call.Silent:
@@ -256,9 +274,6 @@ func (o *owner) send(e call.Send) {
 		}
 		if first && ev.Response.StatusCode >= 400 {
 			o.explain(e.Flow, int(ev.Response.StatusCode))
-		}
-		if lanZone(e.Flow.Zone) {
-			o.s.ground(ev.Response)
 		}
 		_ = o.post(call.Answer{Leg: leg, Ref: ref, Resp: ev.Response, Flow: ev.Flow})
 	})

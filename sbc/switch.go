@@ -130,6 +130,8 @@ type Switch struct {
 
 	mu    sync.Mutex
 	calls map[string]*owner
+	// moved finds legs that have gone over to another call, by their tag.
+	moved map[string]place
 	live  int // calls that have not ended
 	// merged are the INVITEs being handled, against the same request coming in twice by different ways (RFC 3261 8.2.2.2).
 	merged map[string]string
@@ -154,7 +156,8 @@ func New(d Deps) *Switch {
 	s := &Switch{
 		log: d.Log, exchange: d.Exchange, flows: d.Flows, pings: d.Pings, media: d.Media, location: d.Location, guard: d.Guard,
 		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, memory: d.Memory, certificate: d.Certificate,
-		calls: make(map[string]*owner), merged: make(map[string]string), chains: make(map[string]int), places: make(map[string]bool),
+		calls: make(map[string]*owner), moved: make(map[string]place),
+		merged: make(map[string]string), chains: make(map[string]int), places: make(map[string]bool),
 	}
 	s.lines = newLines(s)
 	s.pass = newPassages(s, d.Passages)
@@ -239,9 +242,6 @@ func (s *Switch) Request(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 		s.unavailable(tx, req, time.Second)
 		return
 	}
-	if lanZone(flow.Zone) && req.Method != sip.REGISTER {
-		s.ground(req)
-	}
 	if tag := sip.ToTag(req); tag != "" {
 		s.inDialog(tx, req, flow, tag)
 		return
@@ -265,6 +265,8 @@ func (s *Switch) Request(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 		s.told(tx, req, flow, "")
 	case sip.BYE, sip.INFO, sip.UPDATE, sip.PRACK:
 		s.answer(tx, req, 481)
+	case sip.REFER: // the box calls nobody for somebody who is in no call
+		s.answer(tx, req, 603)
 	default:
 		s.answer(tx, req, 405)
 	}
@@ -292,6 +294,9 @@ func (s *Switch) owner(tag string) (*owner, call.LegID) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if p, moved := s.moved[tag]; moved {
+		return p.owner, p.leg
+	}
 	return s.calls[token], leg
 }
 
@@ -322,6 +327,11 @@ func (s *Switch) forget(o *owner) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.calls, o.token)
+	for _, tag := range o.moved {
+		if s.moved[tag].owner == o {
+			delete(s.moved, tag)
+		}
+	}
 	delete(s.merged, o.merge)
 	s.overLocked(o)
 }
@@ -356,7 +366,7 @@ func (s *Switch) answer(tx *exchange.Server, req *sip.Request, code int) {
 }
 
 // Allow lists the methods that the switchboard takes.
-const Allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, SUBSCRIBE, NOTIFY, MESSAGE"
+const Allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, REFER, SUBSCRIBE, NOTIFY, MESSAGE"
 
 func (s *Switch) unavailable(tx *exchange.Server, req *sip.Request, after time.Duration) {
 	resp := sip.Respond(req, 503, "", s.random())
@@ -375,7 +385,7 @@ func (s *Switch) options(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	resp.AppendHeader(sip.NewHeader("Allow", Allow))
 	resp.AppendHeader(sip.NewHeader("Allow-Events", event.Packages))
 	resp.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
-	resp.AppendHeader(sip.NewHeader("Supported", "timer"))
+	resp.AppendHeader(sip.NewHeader("Supported", sip.Supported))
 	tx.Respond(resp)
 }
 

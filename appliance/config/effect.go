@@ -73,7 +73,7 @@ var acts = map[string]bool{
 	"extensions[].forward.no_answer.to":    false,
 	"extensions[].forward.no_answer.after": false,
 	"extensions[].forward.unreachable":     false,
-	"extensions[].pickup_group":            false,
+	"extensions[].pickup_group":            true,
 	"extensions[].devices[].mac":           false,
 	"extensions[].devices[].model":         false,
 

@@ -66,7 +66,7 @@ func (m *Machine) rejected(r *sip.Reject) {
 		end.Reason = r.Cause.Error()
 	}
 	m.best = failure{code: r.Code, phrase: r.Phrase, after: r.After}
-	m.finish(end)
+	m.fruitless(end)
 }
 
 // planned begins with the first step of a plan.
@@ -77,13 +77,13 @@ func (m *Machine) planned(p Plan) {
 	if p.Reject != nil {
 		// Asked again after a refusal, no other way is no better reason than that refusal.
 		if m.best.code != 0 && !m.best.silent {
-			m.finish(End{m.best.blame, m.best.code, m.best.reason()})
+			m.fruitless(End{m.best.blame, m.best.code, m.best.reason()})
 			return
 		}
 		m.rejected(p.Reject)
 		return
 	}
-	if m.cfg.Invite.Caller.Line == "" { // a phone that forwards does not make the cloud's call an internal one
+	if m.party(m.hunt.host).Line == "" { // a phone that forwards does not make the cloud's call an internal one
 		m.way = p.Way
 	}
 	m.hunt.plan, m.hunt.step = p, 0
@@ -113,7 +113,7 @@ func (m *Machine) begin() {
 	if m.best.code == 0 {
 		m.best = failure{code: 480, phrase: "Temporarily Unavailable", blame: ByCallee}
 	}
-	m.finish(End{m.best.blame, m.best.code, m.best.reason()})
+	m.fruitless(End{m.best.blame, m.best.code, m.best.reason()})
 }
 
 // mediaOpened lets the leg go on that waited for its ports.
@@ -124,8 +124,12 @@ func (m *Machine) mediaOpened(in MediaOpened) {
 		return
 	}
 	l.local, l.open = in.Local, true
-	if m.end != nil || (l.id != 0 && l.stage != opening) {
+	if m.end != nil || (!l.incoming && l.stage != opening) || (l.incoming && l.stage == gone) {
 		m.closeMedia(l)
+		return
+	}
+	if l.takes != nil {
+		m.take(l)
 		return
 	}
 	if l.stage == opening {
@@ -137,6 +141,8 @@ func (m *Machine) mediaRefused(in MediaRefused) {
 	l := m.leg(in.Leg)
 	switch {
 	case l == nil || m.end != nil:
+	case l.takes != nil:
+		m.dismiss(l, 503)
 	case l.id == 0:
 		m.best = failure{code: 503, phrase: "Service Unavailable", after: 5 * time.Second}
 		m.finish(End{ByUs, 503, "no media port: " + in.Err.Error()})
@@ -149,7 +155,13 @@ func (m *Machine) mediaRefused(in MediaRefused) {
 // cancelled ends a call that its caller gave up. A CANCEL that crosses our 2xx
 // changes nothing: the caller sends BYE (RFC 3261 9.2).
 func (m *Machine) cancelled(in Cancelled) {
-	if len(m.legs) == 0 || m.a().stage != early {
+	for _, l := range m.legs {
+		if in.Tx != 0 && l.id != 0 && l.incoming && l.tx == in.Tx && l.stage == early { // it wanted to take the call over
+			m.dismiss(l, 487)
+			return
+		}
+	}
+	if len(m.legs) == 0 || m.a().stage != early || in.Tx != 0 && m.a().tx != in.Tx {
 		return
 	}
 	if in.Req != nil {

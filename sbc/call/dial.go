@@ -15,10 +15,10 @@ func (m *Machine) dial(l *leg) {
 	t := l.target
 	l.dlg = dialog.Calling(cmp.Or(t.CallID, Tag(m.cfg.Invite.Token, l.id)), Tag(m.cfg.Invite.Token, l.id), t.From, t.To, t.URI, t.Contact, t.Routes)
 	var body []byte
-	if offer := m.hunt.host.theirs; offer != nil {
+	if offer := m.hunt.offer(); offer != nil {
 		mine, err := l.local.Offer(offer)
 		if err != nil {
-			m.finish(End{ByCaller, 488, err.Error()})
+			m.fruitless(End{ByCaller, 488, err.Error()})
 			return
 		}
 		l.mine, body = mine, mine.Bytes()
@@ -26,18 +26,17 @@ func (m *Machine) dial(l *leg) {
 	l.stage = calling
 	a := &ask{leg: l.id, purpose: forInvite, method: sip.INVITE, headers: m.inviteHeaders(t), body: body}
 	l.ref = m.send(l, a)
-	m.watchFlow(l)
 }
 
 func (m *Machine) inviteHeaders(t Target) []sip.Header {
 	hs := []sip.Header{
 		sip.NewHeader("Allow", sip.Allowed),
-		sip.NewHeader("Supported", "timer"),
+		sip.NewHeader("Supported", sip.Supported),
 	}
 	if m.cfg.Session > 0 {
 		hs = append(hs, sip.Session{Interval: m.cfg.Session}.Header(), sip.MinSEHeader(minSE))
 	}
-	return append(hs, t.Headers...)
+	return append(append(hs, t.Headers...), m.hunt.headers...)
 }
 
 // send gives a request of the leg's dialog to the wire and remembers what for.
@@ -84,6 +83,10 @@ func (m *Machine) answer(in Answer) {
 		m.relayed(l, a, in.Resp)
 	case forRefresh:
 		m.refreshed(l, a, in.Resp)
+	case forRefit:
+		m.refitted(l, a, in.Resp)
+	case forNotify:
+		m.told(l, code)
 	case forBye:
 		l.stage = gone
 	}
@@ -119,7 +122,6 @@ func (m *Machine) sign(l *leg) {
 		return
 	}
 	l.heard = true
-	m.flowWorks(l)
 	m.do(Heard{l.target})
 	for _, o := range m.legs[1:] {
 		if o.pending() && !o.heard {
@@ -155,6 +157,9 @@ func (m *Machine) provisional(l *leg, resp *sip.Response) {
 // ring tells the caller once that it rings.
 func (m *Machine) ring(code int, phrase string, body []byte) {
 	h := m.hunt
+	if h.transfer != nil {
+		m.tell(code, phrase, false)
+	}
 	if h.host.stage != early || (h.rung && body == nil) {
 		return
 	}
@@ -170,9 +175,6 @@ func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
 		was := l.stage
 		l.stage = gone
 		if was == leaving || !m.hunting() {
-			return
-		}
-		if resp.StatusCode == 430 && m.nextFlow(l) {
 			return
 		}
 		if resp.StatusCode == 488 && m.insist(l, a) {
@@ -198,17 +200,22 @@ func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
 		m.closeMedia(l)
 		return
 	}
+	if host := m.hunt.host; host.stage != early {
+		m.passedOn(host, l, a, resp)
+		return
+	}
 	m.won(l, a, resp)
 }
 
 // insist offers RTP/SAVP to a target that refused RTP/AVP with keys: phones set
 // to mandatory SRTP don't know best effort (RFC 8643 4.2).
 func (m *Machine) insist(l *leg, a *ask) bool {
-	if l.local.SRTP != sdp.Preferred || m.hunt.host.theirs == nil {
+	offer := m.hunt.offer()
+	if l.local.SRTP != sdp.Preferred || offer == nil {
 		return false
 	}
 	l.local.SRTP = sdp.Required
-	mine, err := l.local.Offer(m.hunt.host.theirs)
+	mine, err := l.local.Offer(offer)
 	if err != nil {
 		return false
 	}
@@ -246,9 +253,6 @@ func (m *Machine) failed(in Failed) {
 		was := l.stage
 		l.stage = gone
 		if was != leaving && m.hunting() {
-			if !l.heard && m.nextFlow(l) {
-				return
-			}
 			f := failure{code: 480, phrase: "Temporarily Unavailable", text: l.target.Name + ": " + in.Err.Error(), blame: blameOf(l), silent: !l.heard}
 			if l.target.Line != "" {
 				f.code, f.phrase = 408, "Request Timeout"
@@ -257,6 +261,8 @@ func (m *Machine) failed(in Failed) {
 		}
 	case forBye:
 		l.stage = gone
+	case forNotify:
+		m.told(l, 408)
 	default: // RFC 3261 12.2.1.2: a timeout in a dialog ends it
 		if a.relay != nil {
 			m.abandon(a.relay)

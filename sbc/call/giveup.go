@@ -158,7 +158,7 @@ func (m *Machine) lost(l *leg, f failure) {
 		m.best, m.cause = f, f.cause
 	}
 	if f.code >= 600 && !m.hunt.plan.Insist || f.challenges != nil { // RFC 3261 16.7 step 5: nobody else shall ring
-		m.finish(End{f.blame, f.code, f.reason()})
+		m.fruitless(End{f.blame, f.code, f.reason()})
 		return
 	}
 	if !m.stepOver() {

@@ -1,21 +1,39 @@
 package call
 
-import "slices"
+import (
+	"slices"
+
+	"linekeeper/sbc/sdp"
+	"linekeeper/sbc/sip"
+)
 
 // hunt is one search for somebody who takes the call: the plan's steps in order.
 // The call begins with one; a transfer begins another.
 type hunt struct {
 	// host waits for the answer: the caller, or whom a transfer sends on.
 	host *leg
-	plan Plan
-	step int
+	// transfer is what the hunt is for; nil for the call's first.
+	transfer *transfer
+	plan     Plan
+	step     int
 	// replaned says that the router has been asked for another way already.
 	replaned bool
 	// redirects counts the forwardings that were followed.
 	redirects int
 	// visited is where they led to.
 	visited []string
+	// headers go into the INVITEs beyond the plan's own.
+	headers []sip.Header
 	rung    bool // the host was told that it rings
+}
+
+// offer is what the targets are offered, out of what the host has described. One
+// who is sent on may be on hold: that ends with the answer.
+func (h *hunt) offer() *sdp.Session {
+	if h.host.stage == early {
+		return h.host.theirs
+	}
+	return live(h.host.theirs)
 }
 
 // pass goes to the next step that is no spare of this one.

@@ -23,6 +23,8 @@ type Party struct {
 	// Wish is the number, E.164, by which the caller asks to be shown outside: one
 	// of its own; "": the usual one.
 	Wish string
+	// Through says that the phone of the line holds the cloud's credentials itself.
+	Through bool
 }
 
 // Invite is a call that wants to be routed.
@@ -39,10 +41,21 @@ type Invite struct {
 	Instance string
 	// Diverted are those who had the call before and sent it on, the latest first.
 	Diverted []policy.Divert
+	// For is whom the callee is shown instead of Caller, who asks for the call with
+	// its own rights: the party that a transfer sends on.
+	For *Party
 	// Through is set for a phone that holds the cloud's own credentials.
 	Through *Through
 	// Silent is set when the call asks again because the cloud kept silent.
 	Silent bool
+}
+
+// Shown is the party that the callee is shown.
+func (i *Invite) Shown() Party {
+	if i.For != nil {
+		return *i.For
+	}
+	return i.Caller
 }
 
 // Through is what of a phone's own INVITE goes to the cloud as it is, because the
@@ -111,9 +124,6 @@ type Target struct {
 	Line string
 	// Flow is where the INVITE goes.
 	Flow sip.Flow
-	// Flows are other ways to the same device, tried in order where this one fails
-	// (RFC 5626).
-	Flows []Target
 	// URI is the request URI.
 	URI sip.URI
 	// From and To are the identities shown to the target.

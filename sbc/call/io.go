@@ -38,9 +38,16 @@ type (
 		Tx   TxID
 		Req  *sip.Request
 		Flow sip.Flow
+		// Far is for a REFER that names a dialog of the box: the one on the other
+		// side of that call.
+		Far *sip.Replaces
 	}
-	// Cancelled says that the caller gave up before an answer, by this CANCEL.
-	Cancelled struct{ Req *sip.Request }
+	// Cancelled says that whoever sent the INVITE of Tx gave up before an answer, by
+	// this CANCEL; 0: the caller.
+	Cancelled struct {
+		Tx  TxID
+		Req *sip.Request
+	}
 	// Answer is a response to a request that the call sent.
 	Answer struct {
 		Leg  LegID
@@ -59,8 +66,41 @@ type (
 		Leg LegID
 		Req *sip.Request
 	}
-	// Unacked says that a 2xx was never acknowledged (RFC 3261 13.3.1.4).
-	Unacked struct{ Leg LegID }
+	// Unacked says that a 2xx was never acknowledged (RFC 3261 13.3.1.4): on a leg,
+	// or that to the INVITE of Tx.
+	Unacked struct {
+		Leg LegID
+		Tx  TxID
+	}
+	// Join is an INVITE whose Replaces names a leg of this call.
+	Join struct {
+		Tx       TxID
+		Req      *sip.Request
+		Flow     sip.Flow
+		Contact  sip.URI
+		Side     Side
+		Who      Party
+		Leg      LegID
+		Replaces sip.Replaces
+		// May says whether the newcomer may stand in for a party, of an answered
+		// call or of a ringing one.
+		May func(p Party, answered bool) bool
+	}
+	// Adopt offers a leg of another call to this one, in the place of Leg. The
+	// answer is Adopted with the same Cargo.
+	Adopt struct {
+		Held     Held
+		By       Party
+		Leg      LegID
+		Replaces sip.Replaces
+		Cargo    any
+	}
+	// Moved says what became of a leg that was offered to another call: 200, and it
+	// is that one's, or why not.
+	Moved struct {
+		Leg  LegID
+		Code int
+	}
 	// Due is a timer that ran out.
 	Due struct{ Key string }
 	// MediaOpened hands in the ports opened for a leg.
@@ -89,6 +129,15 @@ func (Due) input()          {}
 func (MediaOpened) input()  {}
 func (MediaRefused) input() {}
 func (Hangup) input()       {}
+func (Join) input()         {}
+func (Adopt) input()        {}
+func (Moved) input()        {}
+
+// Held is a leg on its way from one call to another.
+type Held struct {
+	leg   *leg
+	party Party
+}
 
 // Effect is an order to the room.
 type Effect interface{ effect() }
@@ -141,6 +190,30 @@ type (
 	Replan struct{ Invite Invite }
 	// Redirect asks the router for a way to where a phone has forwarded the call.
 	Redirect struct{ Invite Invite }
+	// Transfer asks the router for a way to whom a REFER points at.
+	Transfer struct {
+		Invite Invite
+		To     sip.URI
+	}
+	// Move offers a leg to the call that Replaces names a leg of; the answer is Moved.
+	Move struct {
+		Leg      LegID
+		Held     Held
+		By       Party
+		Replaces sip.Replaces
+	}
+	// Adopted answers an Adopt: with code 200 the leg is this call's, numbered Leg,
+	// and requests with Tag come here.
+	Adopted struct {
+		Leg   LegID
+		Tag   string
+		Cargo any
+		Code  int
+	}
+	// Gone forgets a leg's media without closing it: it is another call's now.
+	Gone struct{ Leg LegID }
+	// Forward hands a request that came for such a leg to where it is now.
+	Forward struct{ Tx TxID }
 	// Silent is evidence for the WAN state: an INVITE on this target got no answer of any kind.
 	Silent struct{ Target Target }
 	// Overloaded is evidence too: the target answered 503; After is for how long, 0: it
@@ -174,6 +247,11 @@ func (Heard) effect()      {}
 func (Overloaded) effect() {}
 func (Became) effect()     {}
 func (Ended) effect()      {}
+func (Transfer) effect()   {}
+func (Move) effect()       {}
+func (Adopted) effect()    {}
+func (Gone) effect()       {}
+func (Forward) effect()    {}
 
 // State is where a call stands.
 type State string

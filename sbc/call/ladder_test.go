@@ -98,12 +98,14 @@ type rig struct {
 	over   bool
 	ver    uint64
 	srtp   sdp.Policy
-	show   []string // header fields that the ladder looks at
+	// invites are the transactions of incoming legs.
+	invites map[LegID]TxID
+	show    []string // header fields that the ladder looks at
 }
 
 func newRig(t *testing.T) *rig {
 	r := &rig{t: t, now: time.Unix(1_800_000_000, 0), due: map[string]time.Time{}, reqs: map[TxID]*sip.Request{}, legs: map[TxID]LegID{},
-		sent: map[Ref]*sip.Request{}, refs: map[string]Ref{}, seqs: map[LegID]uint32{}, names: map[LegID]string{0: "A"}}
+		sent: map[Ref]*sip.Request{}, refs: map[string]Ref{}, seqs: map[LegID]uint32{}, names: map[LegID]string{0: "A"}, invites: map[LegID]TxID{}}
 	r.m = New(Config{Invite: Invite{Token: "tok", Caller: Party{Extension: "22"}, Dialled: "23", Zone: "lan"},
 		Random: func() string { return "cnonce" }, Agent: "Linekeeper", Session: DefaultSession, Patience: DefaultPatience})
 	return r
@@ -133,10 +135,15 @@ func (r *rig) act(f []string) {
 		r.over = true
 	case f[0] == "hangup":
 		r.step(Hangup{End{ByUs, 503, "shutdown"}})
+	case f[0] == "moved":
+		code, _ := strconv.Atoi(f[2])
+		r.step(Moved{Leg: legNumber(f[1]), Code: code})
+	case f[0] == "adopt":
+		r.adopt(f[1], f[2:])
 	case len(f) > 1 && f[1] == "lost":
 		r.step(Failed{Leg: r.leg(f[0]), Ref: r.ref(f[0], f[2:]), Err: errors.New("connection lost")})
 	case len(f) > 1 && f[1] == "unacked":
-		r.step(Unacked{r.leg(f[0])})
+		r.step(Unacked{Leg: r.leg(f[0])})
 	case len(f) > 3 && f[1] == "->":
 		r.message(f[0], f[3], f[4:])
 	default:
@@ -153,14 +160,11 @@ func (r *rig) parseStep(f []string) Step {
 			s.Ring, _ = time.ParseDuration(val)
 		case "silent":
 			s.Silent, _ = time.ParseDuration(val)
-		case "flow": // another way to the same phone
-			t := &s.Targets[len(s.Targets)-1]
-			other := *t
-			other.Name, other.Flows = val, nil
-			t.Flows = append(t.Flows, other)
 		case "line":
 			s.Targets[len(s.Targets)-1].Line = "22"
 			s.Targets[len(s.Targets)-1].Credentials = &sip.Credentials{User: "22", Password: "secret"}
+		case "through":
+			s.Targets[len(s.Targets)-1].Line, s.Targets[len(s.Targets)-1].Through = "22", true
 		default:
 			s.Targets = append(s.Targets, Target{Name: key, Extension: "23", Flow: sip.Flow{Zone: "lan", Transport: sip.UDP, Local: addr("192.0.2.1:5060"), Remote: addr("192.0.2.9:5060")},
 				URI: uri("23", "192.0.2.9"), From: dialog.Address{URI: uri("22", "192.0.2.1")}, To: dialog.Address{URI: uri("23", "192.0.2.1")}, Contact: uri("23", "192.0.2.1")})
@@ -172,6 +176,37 @@ func (r *rig) parseStep(f []string) Step {
 func addr(s string) netip.AddrPort   { return netip.MustParseAddrPort(s) }
 func uri(user, host string) sip.URI  { return sip.URI{Scheme: "sip", User: user, Host: host} }
 func (r *rig) leg(name string) LegID { return legNumber(name) }
+
+// adopt offers the call a leg that another call has made.
+func (r *rig) adopt(name string, words []string) {
+	in := Adopt{Cargo: name, By: Party{Extension: "22"}}
+	for _, w := range words {
+		key, val, _ := strings.Cut(w, "=")
+		switch key {
+		case "for":
+			in.Leg = legNumber(val)
+			in.Replaces = sip.Replaces{CallID: Tag("tok", in.Leg), ToTag: Tag("tok", in.Leg), FromTag: "peer-" + val}
+			if val == "A" {
+				in.Replaces.CallID = "cid-A"
+			}
+		case "by":
+			in.By.Extension = val
+		}
+	}
+	id := legNumber(name)
+	theirs, err := sdp.Parse([]byte(describe("sendonly", 77, "PCMA")))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	l := &leg{stage: confirmed, theirs: theirs, local: sdp.Local{Addr: netip.MustParseAddr("192.0.2.1"), Port: 30000, SessionID: 9, Version: 1, Keys: make([]byte, 32)}, open: true}
+	l.dlg = dialog.Calling(Tag("tok", id), Tag("tok", id), dialog.Address{URI: uri("22", "192.0.2.1")}, dialog.Address{URI: uri("24", "192.0.2.1")}, uri("24", "192.0.2.9"), uri("box", "192.0.2.1"), nil)
+	l.dlg.RemoteTag = "peer-" + name
+	if l.mine, err = l.local.Answer(theirs, nil); err != nil {
+		r.t.Fatal(err)
+	}
+	in.Held = Held{l, Party{Extension: "24", Number: "24"}}
+	r.step(in)
+}
 
 func legNumber(name string) LegID {
 	if name == "A" {
@@ -212,7 +247,7 @@ func (r *rig) message(actor, what string, words []string) {
 	switch what {
 	case "CANCEL":
 		cancel := r.request(leg, sip.CANCEL, words)
-		r.step(Cancelled{cancel})
+		r.step(Cancelled{Tx: r.invites[leg], Req: cancel})
 		return
 	case "ACK":
 		r.step(Acked{Leg: leg, Req: r.request(leg, sip.ACK, words)})
@@ -221,6 +256,15 @@ func (r *rig) message(actor, what string, words []string) {
 	req := r.request(leg, sip.Method(what), words)
 	r.lastTx++
 	r.reqs[r.lastTx], r.legs[r.lastTx] = req, leg
+	if what == "INVITE" && r.m.leg(leg) == nil {
+		r.invites[leg] = r.lastTx
+	}
+	if rep, ok, _ := sip.ReplacesOf(req); ok {
+		_, of, _ := Owner(rep.ToTag)
+		r.step(Join{Tx: r.lastTx, Req: req, Flow: sip.Flow{Zone: "lan", Transport: sip.UDP}, Contact: uri("box", "192.0.2.1"), Who: Party{Extension: "24", Number: "24"},
+			Leg: of, Replaces: rep, May: func(Party, bool) bool { return !strings.Contains(strings.Join(words, " "), "stranger") }})
+		return
+	}
 	if what == "INVITE" && leg == 0 && len(r.m.legs) == 0 {
 		r.step(Arrived{Tx: r.lastTx, Req: req, Flow: sip.Flow{Zone: "lan", Transport: sip.UDP}, Contact: uri("box", "192.0.2.1"), Plan: r.plan})
 		return
@@ -295,7 +339,36 @@ func (r *rig) dress(m sip.Message, words []string) {
 		case "session":
 			m.AppendHeader(policy.Session{Local: strings.Repeat(val, 32), Remote: policy.NilUUID}.Header())
 		case "to":
-			m.(*sip.Response).Contact().Address.User = val
+			if resp, ok := m.(*sip.Response); ok {
+				resp.Contact().Address.User = val
+				continue
+			}
+			m.AppendHeader(sip.NewHeader("Refer-To", "<"+strings.Replace(val, "tel:", "sip:", 1)+">"))
+		case "other": // a dialog of another call
+			sip.SetHeader(m, sip.NewHeader("Refer-To", "<sip:24@192.0.2.1?Replaces=cid-other%3Bto-tag%3Dother-0%3Bfrom-tag%3Dpeer-other>"))
+		case "replaces", "stranger":
+			if key == "stranger" {
+				continue
+			}
+			id, tag := "cid-A", "peer-"+val
+			if val != "A" {
+				id = Tag("tok", legNumber(val))
+			}
+			rep := sip.Replaces{CallID: id, ToTag: Tag("tok", legNumber(val)), FromTag: tag}
+			if req, ok := m.(*sip.Request); ok && req.Method == sip.REFER {
+				m.AppendHeader(sip.ReferTo{URI: uri("24", "192.0.2.1"), Replaces: &rep}.Header())
+				continue
+			}
+			m.AppendHeader(rep.Header())
+		case "earlyonly":
+			sip.SetHeader(m, sip.NewHeader("Replaces", sip.HeaderValue(m, "Replaces")+";early-only"))
+		case "nosub":
+			m.AppendHeader(sip.NewHeader("Refer-Sub", "false"))
+		case "event":
+			m.AppendHeader(sip.NewHeader("Event", val))
+			m.AppendHeader(sip.NewHeader("Subscription-State", "active"))
+		case "expires":
+			m.AppendHeader(sip.NewHeader("Expires", val))
 		case "hops":
 			n, _ := strconv.Atoi(val)
 			*m.(*sip.Request).MaxForwards() = sip.MaxForwards(n)
@@ -422,6 +495,20 @@ func (r *rig) perform(e Effect) []Input {
 			return []Input{Planned{Plan{Reject: &sip.Reject{Code: 403, Phrase: "Forbidden"}}}}
 		}
 		return []Input{Planned{*r.again}}
+	case Transfer:
+		r.say("box : transfer to=%s rights=%s shown=%s", e.To.User, e.Invite.Caller.Extension, e.Invite.Shown().Number)
+		if r.again == nil {
+			return []Input{Planned{Plan{Reject: &sip.Reject{Code: 403, Phrase: "Forbidden"}}}}
+		}
+		return []Input{Planned{*r.again}}
+	case Move:
+		r.say("box : move %s in place of %s", r.name(e.Leg), e.Replaces.CallID)
+	case Adopted:
+		r.say("box : adopted %s %d", r.name(e.Leg), e.Code)
+	case Gone:
+		r.say("box : gone %s", r.name(e.Leg))
+	case Forward:
+		r.say("box : forward %s", r.reqs[e.Tx].Method)
 	case Silent:
 		r.say("box : silent %s", e.Target.Name)
 	case Became:
@@ -440,8 +527,20 @@ func (r *rig) shape(m sip.Message) string {
 		if s.Media[0].Proto != "RTP/AVP" || len(s.Media[0].Crypto) > 0 {
 			b.WriteString(" " + s.Media[0].Proto)
 		}
+	} else if code, ok := sip.SipfragCode(m.Body()); ok {
+		state, _, _ := strings.Cut(sip.HeaderValue(m, "Subscription-State"), ";")
+		b.WriteString(" sipfrag=" + strconv.Itoa(code) + " " + state)
 	} else if len(m.Body()) > 0 {
 		b.WriteString(" body")
+	}
+	if to, err := sip.ReferToOf(m); err == nil {
+		b.WriteString(" to=" + to.URI.User)
+		if to.Replaces != nil {
+			b.WriteString(" replaces=" + to.Replaces.CallID)
+		}
+	}
+	if rep, ok, _ := sip.ReplacesOf(m); ok {
+		b.WriteString(" replaces=" + rep.CallID)
 	}
 	if sip.HeaderValue(m, "Proxy-Authorization") != "" || sip.HeaderValue(m, "Authorization") != "" {
 		b.WriteString(" auth")

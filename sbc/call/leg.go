@@ -17,6 +17,7 @@ const (
 	early                  // A: INVITE pending; B: a sign of life came
 	answered               // A: 2xx sent, not yet acknowledged
 	confirmed              // 2xx and ACK have passed
+	offered                // on offer to another call, which may have it already
 	leaving                // CANCEL or BYE is on its way
 	gone
 )
@@ -29,9 +30,14 @@ type leg struct {
 	// call over. All others were called by the box.
 	incoming bool
 	target   Target // legs that the box called
-	flow     sip.Flow
-	side     Side
-	dlg      *dialog.Dialog
+	// who is at the other end of an incoming leg other than A, and of one that
+	// came over from another call.
+	who Party
+	// takes is the leg in whose place an incoming one shall talk, until its media is open.
+	takes *leg
+	flow  sip.Flow
+	side  Side
+	dlg   *dialog.Dialog
 
 	// invite is the request that made the leg: received on A, sent on B.
 	invite *sip.Request
@@ -40,6 +46,7 @@ type leg struct {
 	heard  bool   // called: any answer at all
 	byeDue bool   // incoming: BYE as soon as the 2xx is acknowledged
 	late   bool   // called: its 2xx carried the offer, the ACK must carry the answer
+	offers bool   // incoming: our 2xx carried the offer, its ACK must carry the answer
 	rang   bool   // called: it said that it rings
 	uuid   string // the peer's name in Session-ID; "": not known yet
 
@@ -57,6 +64,10 @@ type leg struct {
 	// in is their INVITE or UPDATE that we are carrying across; out ours to them.
 	in  *relay
 	out bool
+	// refers says that a phone's REFER went out here.
+	refers bool
+	// next is the other one to bring in line after this one was.
+	next *leg
 
 	timer sessionTimer
 	// canUpdate says that the peer allows UPDATE (RFC 3311).
@@ -78,6 +89,9 @@ func (l *leg) pending() bool {
 	return !l.incoming && (l.stage == opening || l.stage == calling || l.stage == early)
 }
 
+// maxLegs bounds the legs of one call, those that are gone included.
+const maxLegs = 256
+
 // relay is a request carried from one leg to the other, waiting for its answer.
 type relay struct {
 	from, to LegID
@@ -97,6 +111,8 @@ const (
 	forRelay
 	forRefresh
 	forBye
+	forRefit
+	forNotify
 )
 
 // ask is a client request that waits for its final answer.
@@ -108,6 +124,7 @@ type ask struct {
 	headers []sip.Header // beyond the dialog's own, to build it again with credentials
 	body    []byte
 	ctype   string
+	offer   *sdp.Session // what body describes, where the answer is to be held against it
 	seq     uint32
 	tried   int
 }

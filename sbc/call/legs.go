@@ -40,11 +40,9 @@ func (m *Machine) Legs() []LegView {
 		if out == nil {
 			out = make([]LegView, 0, len(m.legs))
 		}
-		v := LegView{ID: l.id, Extension: l.target.Extension, Line: l.target.Line, Called: !l.incoming, Stage: stage,
+		who := m.party(l)
+		v := LegView{ID: l.id, Extension: who.Extension, Line: who.Line, Called: !l.incoming, Stage: stage,
 			CallID: l.dlg.CallID, LocalTag: l.dlg.LocalTag, RemoteTag: l.dlg.RemoteTag, Remote: l.dlg.Local}
-		if l.id == 0 {
-			v.Extension, v.Line = m.cfg.Invite.Caller.Extension, m.cfg.Invite.Caller.Line
-		}
 		out = append(out, v)
 	}
 	return out

@@ -66,6 +66,9 @@ type Machine struct {
 	connected []sip.Header
 	// diverted are the phones that have sent the call on, the latest first.
 	diverted []policy.Divert
+	// transfer is a REFER under way, away a leg on offer to another call.
+	transfer *transfer
+	away     *away
 
 	end  *End
 	asks map[Ref]*ask
@@ -107,6 +110,12 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 		m.unacked(in)
 	case Cancelled:
 		m.cancelled(in)
+	case Join:
+		m.joined(in)
+	case Adopt:
+		m.adopt(in)
+	case Moved:
+		m.moved(in)
 	case Due:
 		m.due(in.Key)
 	case Hangup:
@@ -248,15 +257,24 @@ func (m *Machine) due(key string) {
 		for _, l := range m.legs {
 			l.stage = gone
 		}
+	case name == "moved" && m.away != nil:
+		m.do(m.away.move, Arm{"moved", moveLate})
+	case l != nil && l.stage == offered:
 	case m.end != nil:
 	case name == "silent":
 		m.silent()
 	case name == "ring":
 		m.unanswered()
 	case name == "patience":
-		m.finish(End{ByCallee, 480, "nobody answered"})
-	case name == "flow" && l != nil:
-		m.flowSilent(l)
+		m.fruitless(End{ByCallee, 480, "nobody answered"})
+	case name == "move":
+		m.handOver()
+	case name == "part" && l != nil:
+		m.part(l)
+	case name == "refit" && l != nil:
+		if p := m.peer(l); p != nil {
+			m.refit(l, p)
+		}
 	case name == "refresh" && l != nil:
 		m.refresh(l)
 	case name == "expire" && l != nil:

@@ -21,6 +21,10 @@ func (m *Machine) request(in Request) {
 		m.respond(in.Tx, in.Req, 481, "", Tag(m.cfg.Invite.Token, in.Leg))
 		return
 	}
+	if l.stage == offered {
+		m.wait(in)
+		return
+	}
 	if sip.CallIDOf(in.Req) != l.dlg.CallID || sip.FromTag(in.Req) != l.dlg.RemoteTag { // RFC 3261 12.2.2: another dialog
 		m.respond(in.Tx, in.Req, 481, "", l.dlg.LocalTag)
 		return
@@ -44,6 +48,12 @@ func (m *Machine) request(in Request) {
 		m.modify(l, in)
 	case sip.INFO, sip.MESSAGE:
 		m.carry(l, in)
+	case sip.REFER:
+		m.refer(l, in)
+	case sip.NOTIFY:
+		m.reported(l, in)
+	case sip.SUBSCRIBE:
+		m.resubscribed(l, in)
 	case sip.OPTIONS:
 		m.reply(l, in.Tx, in.Req, 200, "OK", nil)
 	default:
@@ -64,11 +74,36 @@ func (m *Machine) hungUp(l *leg, in Request) {
 	if answered || l.incoming {
 		m.drop(l)
 	}
+	if m.leftOver(l) {
+		return
+	}
 	end := End{ByCaller, 200, "the caller hung up"}
 	if l != m.host {
 		end = End{ByCallee, 200, "the callee hung up"}
 	}
 	m.finish(end)
+}
+
+// leftOver says whether the call goes on without a leg that hung up: it has sent
+// the other party on, or is about to (RFC 5589).
+func (m *Machine) leftOver(l *leg) bool {
+	t := m.transfer
+	switch {
+	case m.end != nil:
+		return false
+	case t != nil && t.by == l && !t.settled:
+		t.by = nil
+		if t.of != nil { // only whom it sends on is left
+			m.host, m.winner = t.of, nil
+		}
+		return true
+	case t != nil && t.by == l:
+		m.transfer = nil
+	}
+	if m.winner != nil && m.peer(l) == nil && l != m.host { // it stood by only
+		return true
+	}
+	return false
 }
 
 // drop lets go of a leg whose peer has ended the dialog itself.
@@ -94,7 +129,7 @@ func (m *Machine) modify(l *leg, in Request) {
 	case l.in != nil: // RFC 3261 14.2
 		m.replyAfter(l, in.Tx, in.Req, 500, 3*time.Second)
 		return
-	case l.out || other.stage == answered:
+	case l.out || other.out || other.stage == answered || l.offers:
 		m.reply(l, in.Tx, in.Req, 491, "", nil)
 		return
 	}
@@ -142,14 +177,14 @@ func (m *Machine) relayOffer(l, other *leg, in Request, offer *sdp.Session) {
 		r.mine, body = mine, mine.Bytes()
 	}
 	l.in, other.out = r, true
-	m.send(other, &ask{purpose: forRelay, method: sip.INVITE, relay: r, headers: append(m.refreshHeaders(other), passed(other, in.Req)...), body: body})
+	m.send(other, &ask{purpose: forRelay, method: sip.INVITE, relay: r, headers: append(m.refreshHeaders(other), m.passed(other, in.Req)...), body: body})
 }
 
 // carry passes a request without offer (INFO, MESSAGE) across as it is.
 func (m *Machine) carry(l *leg, in Request) {
 	other := m.peer(l)
-	if other == nil || !other.live() {
-		m.reply(l, in.Tx, in.Req, 481, "", nil)
+	if other == nil || !other.live() { // just being passed on, or not yet answered
+		m.reply(l, in.Tx, in.Req, 491, "", nil)
 		return
 	}
 	a := &ask{purpose: forRelay, method: in.Req.Method, body: in.Req.Body(),
@@ -157,10 +192,10 @@ func (m *Machine) carry(l *leg, in Request) {
 	if ct := in.Req.ContentType(); ct != nil {
 		a.ctype = ct.Value()
 	}
-	for _, name := range []string{"Info-Package", "Content-Disposition"} {
+	for _, name := range []string{"Info-Package", "Content-Disposition", "Event", "Subscription-State"} {
 		a.headers = append(a.headers, in.Req.GetHeaders(name)...)
 	}
-	a.headers = append(a.headers, passed(other, in.Req)...)
+	a.headers = append(a.headers, m.passed(other, in.Req)...)
 	m.send(other, a)
 }
 
@@ -179,7 +214,7 @@ func (m *Machine) relayed(l *leg, a *ask, resp *sip.Response) {
 	}
 	code := int(resp.StatusCode)
 	switch {
-	case challenged(code) && l.target.Through:
+	case challenged(code) && m.through(l):
 		from.in = nil
 		m.challenge(from, r, resp)
 	case a.method != sip.INVITE:
@@ -202,8 +237,8 @@ func (m *Machine) relayed(l *leg, a *ask, resp *sip.Response) {
 
 // passed are the credentials of a phone's request that go on to the cloud, where
 // the phone itself holds them.
-func passed(to *leg, req *sip.Request) []sip.Header {
-	if !to.target.Through {
+func (m *Machine) passed(to *leg, req *sip.Request) []sip.Header {
+	if !m.through(to) {
 		return nil
 	}
 	return credentials(req)

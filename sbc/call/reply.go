@@ -24,14 +24,17 @@ func (m *Machine) respond(tx TxID, req *sip.Request, code int, phrase, tag strin
 func (m *Machine) reply(l *leg, tx TxID, req *sip.Request, code int, phrase string, body []byte) {
 	resp := sip.Respond(req, code, phrase, l.dlg.LocalTag)
 	target := req.Method == sip.INVITE || req.Method == sip.UPDATE
-	if target && code > 100 && code < 300 {
+	if (target || req.Method == sip.REFER) && code > 100 && code < 300 {
 		resp.AppendHeader(&sip.Contact{Address: l.dlg.Contact})
+	}
+	if code == 489 {
+		resp.AppendHeader(sip.NewHeader("Allow-Events", "refer"))
 	}
 	if code == 405 || code == 200 && (target || req.Method == sip.OPTIONS) {
 		resp.AppendHeader(sip.NewHeader("Allow", sip.Allowed))
 	}
 	if code/100 == 2 && target {
-		resp.AppendHeader(sip.NewHeader("Supported", "timer"))
+		resp.AppendHeader(sip.NewHeader("Supported", sip.Supported))
 		for _, h := range m.timerAsServer(l, req) {
 			resp.AppendHeader(h)
 		}

@@ -13,6 +13,10 @@ func (m *Machine) earlyMedia(l *leg, resp *sip.Response) bool {
 	if err != nil || theirs == nil || l.mine == nil || !m.hunt.lone() {
 		return false
 	}
+	if m.hunt.host.stage != early { // who is sent on hears it once it is answered
+		l.theirs = theirs
+		return false
+	}
 	body, err := m.agree(l, theirs)
 	if err != nil {
 		return false
@@ -157,7 +161,10 @@ func (m *Machine) acked(in Acked) {
 			m.bye(l, *m.end)
 			return
 		}
-		if m.winner != nil && m.winner.late && l == m.host {
+		switch {
+		case l.offers:
+			m.completed(l, in.Req)
+		case m.winner != nil && m.winner.late && l == m.host:
 			m.lateAnswer(l, m.winner, in.Req)
 		}
 		return
@@ -208,7 +215,12 @@ func (m *Machine) joinLate(a, b *leg, answer *sdp.Session) ([]byte, error) {
 // there (RFC 3261 13.3.1.4).
 func (m *Machine) unacked(in Unacked) {
 	l := m.leg(in.Leg)
-	if l == nil || l.stage == gone || l.stage == leaving {
+	for _, o := range m.legs {
+		if in.Tx != 0 && o.incoming && o.tx == in.Tx {
+			l = o
+		}
+	}
+	if l == nil || l.stage == gone || l.stage == leaving || l.stage == offered {
 		return
 	}
 	if l.stage == answered {

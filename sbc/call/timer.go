@@ -71,7 +71,7 @@ func (m *Machine) timerAsClient(l *leg, resp *sip.Response) {
 func (m *Machine) timerRefreshed(l *leg, resp *sip.Response) { m.timerAsClient(l, resp) }
 
 func (m *Machine) refreshHeaders(l *leg) []sip.Header {
-	hs := []sip.Header{sip.NewHeader("Allow", sip.Allowed), sip.NewHeader("Supported", "timer")}
+	hs := []sip.Header{sip.NewHeader("Allow", sip.Allowed), sip.NewHeader("Supported", sip.Supported)}
 	if l.timer.interval > 0 {
 		who := "uac"
 		if !l.timer.ours {

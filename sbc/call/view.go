@@ -37,9 +37,10 @@ func (m *Machine) View() View {
 		l = m.legs[len(m.legs)-1]
 	}
 	if l != nil {
-		v.Callee, v.BLine = l.target.Extension, l.target.Line
+		who := m.party(l)
+		v.Callee, v.BLine = who.Extension, who.Line
 		if v.Callee == "" {
-			v.Callee = l.target.URI.User
+			v.Callee = who.Number
 		}
 		if m.winner != nil {
 			v.A, v.B = m.host.id, l.id

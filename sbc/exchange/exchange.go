@@ -197,12 +197,16 @@ func (x *Exchange) Send(m sip.Message, flow sip.Flow) error {
 // Lost ends every client transaction on flow with ErrLost. A flow without a
 // connection number matches any connection to the same peer.
 func (x *Exchange) Lost(flow sip.Flow, err error) {
-	gone := func(f sip.Flow) bool {
+	hit := x.clients.all(func(c *Client) bool {
+		f := c.Flow()
 		return f.Zone == flow.Zone && f.Transport == flow.Transport && f.Remote == flow.Remote &&
 			(f.Conn == flow.Conn || f.Conn == 0 || flow.Conn == 0)
-	}
-	for _, c := range x.clients.all(func(c *Client) bool { return gone(c.Flow()) }) {
-		c.broken(gone, err)
+	})
+	for _, c := range hit {
+		if c.fallBack() {
+			continue
+		}
+		c.step(txn.Input{What: txn.Broken}, act{err: err})
 	}
 }
 

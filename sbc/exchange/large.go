@@ -23,7 +23,7 @@ func (c *Client) begin(flow sip.Flow) txn.Machine {
 // send puts the request on the wire.
 func (c *Client) send(again bool) {
 	c.mu.Lock()
-	req, flow := c.req, c.Flow()
+	req := c.req
 	c.mu.Unlock()
 	if req == nil {
 		return
@@ -31,13 +31,15 @@ func (c *Client) send(again bool) {
 	if again {
 		c.x.counts.repeatsOut.Add(1)
 	}
+	flow := c.Flow()
 	err := c.x.put(flow, req)
 	var l larger
 	switch {
-	case err == nil:
+	case err == nil, c.Flow() != flow: // sent, or begun anew on another flow meanwhile
 	case errors.As(err, &l) && c.move(l.Over()):
+	case c.fallBack():
 	default:
-		c.broken(func(f sip.Flow) bool { return f == flow }, err)
+		c.step(txn.Input{What: txn.Broken}, act{err: err})
 	}
 }
 
@@ -53,40 +55,24 @@ func (c *Client) move(flow sip.Flow) bool {
 	return true
 }
 
-// broken is told that the flow carries nothing any more, if the transaction is on one
-// that has gone. Where that is the stream that stood in for a datagram, and no answer
-// came by it, the transaction begins anew as a datagram after all. The send that failed
-// and the loss of the connection may both tell it.
-func (c *Client) broken(gone func(sip.Flow) bool, err error) {
+// fallBack begins anew as a datagram after all, where the stream has failed before
+// any answer came. It says whether it did.
+func (c *Client) fallBack() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st := c.machine.State()
-	switch {
-	case !gone(c.Flow()): // left already
-	case c.over.Load() != nil && c.back: // being left
-	case c.over.Load() == nil || c.req == nil || st != txn.Calling && st != txn.Trying:
-		c.stepLocked(txn.Input{What: txn.Broken}, act{err: err})
-	default:
-		c.back = true
-		// After what is being sent: the wire writes into the request.
-		c.queue = append(c.queue, act{call: c.fallBack})
+	if c.over.Load() == nil || c.back || c.req == nil || st != txn.Calling && st != txn.Trying {
+		return false
 	}
-	c.drainLocked()
-}
-
-// fallBack begins anew as a datagram, unless all is over.
-func (c *Client) fallBack() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.req != nil && c.machine.State() != txn.Terminated {
-		c.over.Store(nil)
-		c.againLocked(c.flow)
-	}
+	c.back = true
+	c.over.Store(nil)
+	c.againLocked(c.flow)
+	return true
 }
 
 // againLocked starts the transaction over on a flow.
 func (c *Client) againLocked(flow sip.Flow) {
-	req := c.req.Clone() // the way before may still be reading the other one
+	req := c.req.Clone() // the wire may be reading the other one
 	sip.RemoveHeader(req, "Via")
 	req.PrependHeader(c.x.newVia(flow, c.branch))
 	c.req = req

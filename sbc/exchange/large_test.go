@@ -104,36 +104,3 @@ func TestCancelOutlivesTheStream(t *testing.T) {
 		x.Stop()
 	})
 }
-
-// refusing is a peer that takes no connection: the loss is told while the request is
-// being sent, and the sending fails as well.
-type refusing struct {
-	*narrow
-	x *Exchange
-}
-
-func (r refusing) Send(flow sip.Flow, m sip.Message) error {
-	if flow.Transport != sip.TCP {
-		return r.narrow.Send(flow, m)
-	}
-	r.none = true
-	err := errors.New("connection refused")
-	r.x.Lost(flow, err)
-	return err
-}
-
-func TestStreamThatIsLostWhileSendingFailsOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		x, n, o := startNarrow(t)
-		x.sender = refusing{n, x}
-		c := x.Do(draft(sip.INVITE, 1).Request(), flowOf(sip.UDP), o.on)
-		want(t, "wire", n.log(), "by udp via UDP, 0s INVITE")
-		if c.Flow() != flowOf(sip.UDP) {
-			t.Errorf("flow %+v", c.Flow())
-		}
-		x.Receive(n.reply(t, "INVITE", 486), flowOf(sip.UDP))
-		want(t, "owner", o.log(), "486")
-		time.Sleep(time.Minute)
-		empty(t, x)
-	})
-}

@@ -71,33 +71,26 @@ func (z *zone) larger(flow sip.Flow, req *sip.Request, octets int) error {
 			return &Larger{c.flow, octets}
 		}
 	} else if !w.unstreamed.has(flow.Remote, time.Now()) {
-		if c := z.try(flow.Remote); c != nil {
+		if c, err := z.try(flow.Remote); err == nil {
 			w.stats.largeStream.Add(1)
 			return &Larger{c.flow, octets}
 		}
+		w.unstreamed.note(flow.Remote, time.Now())
 	}
 	w.stats.largeDatagram.Add(1)
 	w.big.add(fmt.Errorf("%s of %d octets sent as a datagram in fragments, the peer takes no tcp: firewalls may drop it", req.Method, octets), flow.Remote.String())
 	return nil
 }
 
-// try is a connection to a peer that may have none for us: it has little time. Nil
-// where none can be had; a peer that has refused already is not asked again soon.
-func (z *zone) try(remote netip.AddrPort) *conn {
+// try is a connection to a peer that may have none for us: it has little time.
+func (z *zone) try(remote netip.AddrPort) (*conn, error) {
 	c, err := z.connection(sip.TCP, remote)
 	if err != nil {
-		z.wire.unstreamed.note(remote, time.Now())
-		return nil
+		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cause != nil { // before it could be told that it was for a large message
-		if !c.greeted.Load() {
-			z.wire.unstreamed.note(remote, time.Now())
-		}
-		return nil
-	}
-	if c.sock == nil && !c.tried {
+	if c.sock == nil && c.cause == nil && !c.tried {
 		c.tried = true
 		time.AfterFunc(z.wire.limits.Try, func() {
 			if !c.stands() {
@@ -105,7 +98,7 @@ func (z *zone) try(remote netip.AddrPort) *conn {
 			}
 		})
 	}
-	return c
+	return c, nil
 }
 
 // stands says whether messages flow over the connection.

@@ -62,7 +62,7 @@ func (c *Call) send(ctx context.Context, req *sip.Request) (sip.ClientTransactio
 	c.mu.Lock()
 	c.invite, c.early, c.cancelled = req.Clone(), false, false
 	c.mu.Unlock()
-	return c.agent.transact(ctx, req)
+	return c.agent.client.TransactionRequest(ctx, req, keep)
 }
 
 // follow reads the responses of our INVITE to its end.
@@ -201,7 +201,7 @@ func (c *Call) sendCancel(want bool) {
 	req.SetBody(nil)
 	c.agent.route(req, c.dest)
 	c.agent.Go(func(ctx context.Context) {
-		tx, err := c.agent.transact(ctx, req)
+		tx, err := c.agent.client.TransactionRequest(ctx, req, keep)
 		if err != nil {
 			c.agent.log.Debug("cancel", "call", c.callID, "err", err)
 			return
