@@ -50,12 +50,13 @@ func (a *authority) challenge(stale, simple bool) []sip.Header {
 // and refused exactly like a wrong password, so that nobody learns which exist.
 func (s *Switch) prove(tx *exchange.Server, req *sip.Request, flow sip.Flow, password func(user string) (string, bool)) (user string, ok bool) {
 	auth := s.auth.Load()
-	user, proof := auth.check(req, password)
+	user, proof := auth.check(req, s.patiently(flow, password))
 	simple := s.simple(req, flow, proof)
 	switch proof {
 	case sip.Proven:
 		return user, true
 	case sip.Wrong:
+		s.guesses.note(asker{addr: flow.Remote.Addr(), user: user}, time.Now())
 		s.watch.Refused("wrong credentials", flow, req)
 		s.guard.Punish(flow.Remote.Addr(), "credentials")
 	case sip.Missing, sip.Stale: // only a challenge is due

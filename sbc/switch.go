@@ -127,6 +127,7 @@ type Switch struct {
 	// couriers counts messages under way.
 	couriers atomic.Int64
 	puzzled  puzzled
+	guesses  guesses
 
 	mu    sync.Mutex
 	calls map[string]*owner
