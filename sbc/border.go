@@ -16,7 +16,7 @@ import (
 // is done with.
 func (s *Switch) private(tx *exchange.Server, req *sip.Request) bool {
 	refused := policy.Refused(req)
-	if len(refused) == 0 || s.cfg.Load().Book.Dial(dialled(&req.Recipient)).Meaning == number.Emergency {
+	if len(refused) == 0 || s.cfg.Load().Book.Emergency(dialled(&req.Recipient)) {
 		return false
 	}
 	resp := sip.Respond(req, 500, "Privacy Not Supported: "+clip(strings.Join(refused, ", "), 64), s.random())
@@ -28,7 +28,7 @@ func (s *Switch) private(tx *exchange.Server, req *sip.Request) bool {
 // hides says whether the caller's number is withheld in this call, as the phone
 // is set or as it was dialled.
 func (c *Config) hides(req *sip.Request) bool {
-	return c.Book.Dial(dialled(&req.Recipient)).Privacy.Withholds(withheld(req))
+	return c.Book.Privacy(dialled(&req.Recipient)).Withholds(withheld(req))
 }
 
 // withheld says whether the caller wants no number shown (RFC 3323, RFC 3325).

@@ -62,7 +62,7 @@ func (s *Switch) clientCalls(tx *exchange.Server, req *sip.Request, flow sip.Flo
 	}
 	ext, ok := cfg.speaker(req)
 	ok = ok && slices.Contains(c.Extensions, ext)
-	if !ok && len(c.Extensions) > 0 && cfg.Book.Dial(dialled(&req.Recipient)).Meaning == number.Emergency {
+	if !ok && len(c.Extensions) > 0 && cfg.Book.Emergency(dialled(&req.Recipient)) {
 		ext, ok = c.Extensions[0], true // who calls for help is not asked twice
 	}
 	if !ok {

@@ -9,7 +9,6 @@ import (
 
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/exchange"
-	"linekeeper/sbc/number"
 	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sip"
 )
@@ -72,7 +71,7 @@ func (s *Switch) adopt(o *owner, merge string, cfg *Config) (code int, after tim
 	if cfg.MaxCalls > 0 {
 		limit = min(cfg.MaxCalls, maxCalls)
 	}
-	emergency := o.inv.Caller.Extension != "" && cfg.Book.Dial(o.inv.Dialled).Meaning == number.Emergency
+	emergency := o.inv.Caller.Extension != "" && cfg.Book.Emergency(o.inv.Dialled)
 	if emergency {
 		limit += emergencyReserve
 	}

@@ -23,7 +23,7 @@ func (g *rig) takeFar() bool {
 	if msg == nil {
 		return false
 	}
-	if status(msg) != 0 {
+	if status(msg) != 0 || field(msg, "Call-ID") == "" { // not asked, or a line end that keeps a mapping open
 		return true
 	}
 	id := field(msg, "Call-ID")

@@ -161,7 +161,7 @@ func (g *rig) takeNear() bool {
 	now := time.Now()
 	code := status(msg)
 	if code == 0 { // OPTIONS and BYE of the target
-		if m := method(msg); m != "ACK" {
+		if m := method(msg); m != "ACK" && field(msg, "Call-ID") != "" {
 			g.near.write(answerTo(msg, "200 OK", "p", "", nil), from)
 			if c := g.calls[field(msg, "Call-ID")]; c != nil && m == "BYE" {
 				c.fail("ended by the target")

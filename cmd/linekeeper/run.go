@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -36,8 +37,28 @@ func (c runCmd) Run(s *session) error {
 	if set.Log.Format == "json" {
 		log = slog.New(slog.NewJSONHandler(s.errs, opts))
 	}
+	rest()
 	signal.Ignore(syscall.SIGHUP) // a terminal that goes away is no reason to end calls
 	return appliance.Run(s.ctx, appliance.Options{Settings: set, SitePath: c.Site, Version: versionText(), Log: log})
+}
+
+// How the collector rests, unless GOGC and GOMEMLIMIT say otherwise. What lives is mostly
+// tables that a call does not touch, number plans above all, and marking them again and
+// again was a seventh of a call's price. Waiting until garbage is twice what lives costs
+// some 25 MB at 200 phones. Two thousand calls stay below half of the limit; above it
+// the collector looks more often instead of letting the process grow.
+const (
+	restPercent = 200
+	restLimit   = 512 << 20 // octets
+)
+
+func rest() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(restPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(restLimit)
+	}
 }
 
 // settings reads the settings file; the default one need not exist.

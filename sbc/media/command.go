@@ -41,7 +41,7 @@ func (w *worker) post(c command) bool {
 		return false
 	}
 	w.inbox = append(w.inbox, c)
-	lazy := c.kind == doAdd || c.kind == doClose
+	lazy := c.kind != doPlay && c.kind != doLeave
 	now := !w.rung && !lazy
 	later := !w.rung && lazy && !w.late
 	w.late = w.late || later
@@ -55,9 +55,10 @@ func (w *worker) post(c command) bool {
 	return true
 }
 
-// lazyRing is how long an idle worker may leave a closed stream's ports open, or a new
-// stream, which is silent until something is set, to itself: being woken for each one
-// costs more than the work.
+// lazyRing is how long an idle worker may leave be what is asked of streams that carry
+// nothing: being woken for each thing costs more than the work. Nobody sees it late,
+// since the first packet wakes the worker, which then looks into its inbox before it
+// looks at the packet. Playing and leaving are rung for at once: somebody waits.
 const lazyRing = 20 * time.Millisecond
 
 // commands carries out what was asked so far, in order.

@@ -220,7 +220,7 @@ func TestE164IsReadStrictly(t *testing.T) {
 }
 
 func FuzzDial(f *testing.F) {
-	for _, s := range []string{"112", "0049892330", "*72*0", "+1", "700", "0900"} {
+	for _, s := range []string{"112", "0049892330", "*72*0", "+1", "700", "0900", "704", "0704", "*31#112", "#31#089 2330", "*31#*", "(0)*31#24"} {
 		f.Add(s, "0")
 	}
 	f.Fuzz(func(t *testing.T, s, outside string) {
@@ -236,7 +236,22 @@ func FuzzDial(f *testing.F) {
 		if d.Number != "" && !strings.HasPrefix(string(d.Number), "+") {
 			t.Errorf("%q: %+v", s, d)
 		}
+		if p := b.Privacy(s); p != d.Privacy {
+			t.Errorf("%q: privacy %d, dialled %d", s, p, d.Privacy)
+		}
+		if e := b.Emergency(s); e != (d.Meaning == Emergency) {
+			t.Errorf("%q: emergency %t, dialled %s", s, e, d.Meaning)
+		}
 	})
+}
+
+func BenchmarkEmergencyAndPrivacy(b *testing.B) {
+	book := munich("")
+	b.ReportAllocs()
+	for b.Loop() {
+		book.Emergency("089 2330")
+		book.Privacy("089 2330")
+	}
 }
 
 func BenchmarkDial(b *testing.B) {

@@ -168,6 +168,35 @@ func (b *Book) Dial(text string) Dialled {
 	return d
 }
 
+// Privacy is the same as that of Dial, without the work of understanding the number
+// where nothing was dialled about it.
+func (b *Book) Privacy(text string) Privacy {
+	if len(text) > 2*maxDialed {
+		return AsSet
+	}
+	if _, privacy := cutPrivacy(strip(text)); privacy == AsSet {
+		return AsSet
+	}
+	return b.Dial(text).Privacy
+}
+
+// Emergency says whether Dial would say so.
+func (b *Book) Emergency(text string) bool {
+	if len(text) > 2*maxDialed {
+		return false
+	}
+	bare := strip(text)
+	if bare == "" || len(bare) > maxDialed {
+		return false
+	}
+	bare, _ = cutPrivacy(bare)
+	if _, ok := b.emergency(bare); ok {
+		return true
+	}
+	_, short := b.plan.Short[bare]
+	return short && b.dial(bare).Meaning == Emergency
+}
+
 // cutPrivacy takes the codes *31# and #31# off, as the fixed network in Germany
 // and most of Europe has them: before the number, for this call alone. Before
 // another code they are part of it.
