@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"linekeeper/sbc/call/calltest"
 	"linekeeper/sbc/dialog"
-	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
@@ -22,61 +21,37 @@ var update = flag.Bool("update", false, "rewrite the box's lines of the ladders 
 
 // TestLadders plays every ladder: lines of other actors are done to the call,
 // lines of the box are what it must do, in order.
-func TestLadders(t *testing.T) {
-	files, err := filepath.Glob("../../testdata/ladders/*.ladder")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no ladders found: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".ladder"), func(t *testing.T) { play(t, file) })
-	}
-}
+func TestLadders(t *testing.T) { calltest.Play(t, "../../testdata/ladders", play) }
 
-func play(t *testing.T, file string) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+func play(t *testing.T, file string, lines []calltest.Line) {
 	r := newRig(t)
-	var got []string
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimRight(line, "\n")
-		f := strings.Fields(strings.SplitN(line, "#", 2)[0])
-		switch {
-		case len(f) > 0 && f[0] == "box":
-			continue
-		case len(f) == 0:
-			got = append(got, line)
+	var want, got []string
+	for _, line := range lines {
+		want = append(want, line.Text)
+		if line.Box() {
 			continue
 		}
-		got = append(got, line)
-		r.act(f)
+		got = append(got, line.Text)
+		if len(line.Words) == 0 {
+			continue
+		}
+		r.act(line.Words)
 		got = append(got, r.said...)
 		r.said = nil
 	}
-	result := strings.Join(got, "\n") + "\n"
+	text, result := strings.Join(want, "\n")+"\n", strings.Join(got, "\n")+"\n"
 	if *update {
 		if err := os.WriteFile(file, []byte(result), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	if result != string(text) {
-		t.Errorf("the ladder went otherwise:\n%s", firstDifference(string(text), result))
+	if result != text {
+		t.Errorf("the ladder went otherwise:\n%s", calltest.FirstDifference(text, result))
 	}
 	if r.over != r.m.Done() {
 		t.Errorf("call over: %v, ladder says %v", r.m.Done(), r.over)
 	}
-}
-
-func firstDifference(want, got string) string {
-	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
-	for i := range min(len(w), len(g)) {
-		if w[i] != g[i] {
-			return fmt.Sprintf("line %d\n want %q\n got  %q\nin all:\n%s", i+1, w[i], g[i], got)
-		}
-	}
-	return got
 }
 
 // rig is the world around one call: clock, timers, peers.
@@ -96,7 +71,7 @@ type rig struct {
 	seqs   map[LegID]uint32
 	names  map[LegID]string
 	over   bool
-	ver    uint64
+	pen    calltest.Pen
 	srtp   sdp.Policy
 	// invites are the transactions of incoming legs.
 	invites map[LegID]TxID
@@ -106,6 +81,12 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	r := &rig{t: t, now: time.Unix(1_800_000_000, 0), due: map[string]time.Time{}, reqs: map[TxID]*sip.Request{}, legs: map[TxID]LegID{},
 		sent: map[Ref]*sip.Request{}, refs: map[string]Ref{}, seqs: map[LegID]uint32{}, names: map[LegID]string{0: "A"}, invites: map[LegID]TxID{}}
+	r.pen.Dialog = func(actor string) (callID, tag string) {
+		if callID = "cid-A"; actor != "A" {
+			callID = Tag("tok", legNumber(actor))
+		}
+		return callID, Tag("tok", legNumber(actor))
+	}
 	r.m = New(Config{Invite: Invite{Token: "tok", Caller: Party{Extension: "22"}, Dialled: "23", Zone: "lan"},
 		Random: func() string { return "cnonce" }, Agent: "Linekeeper", Session: DefaultSession, Patience: DefaultPatience})
 	return r
@@ -194,7 +175,7 @@ func (r *rig) adopt(name string, words []string) {
 		}
 	}
 	id := legNumber(name)
-	theirs, err := sdp.Parse([]byte(describe("sendonly", 77, "PCMA")))
+	theirs, err := sdp.Parse([]byte(calltest.Describe("sendonly", 77, "PCMA")))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -217,13 +198,7 @@ func legNumber(name string) LegID {
 }
 
 func (r *rig) ref(actor string, words []string) Ref {
-	method := "INVITE"
-	for _, w := range words {
-		if v, ok := strings.CutPrefix(w, "for="); ok {
-			method = v
-		}
-	}
-	return r.refs[actor+" "+method]
+	return r.refs[actor+" "+calltest.Method(words)]
 }
 
 // message is something that a peer sends: a request or a response.
@@ -240,7 +215,7 @@ func (r *rig) message(actor, what string, words []string) {
 			u := uri(actor, "192.0.2.50")
 			resp.AppendHeader(&sip.Contact{Address: u})
 		}
-		r.dress(resp, words)
+		r.pen.Dress(r.t, resp, words)
 		r.step(Answer{Leg: leg, Ref: ref, Resp: resp})
 		return
 	}
@@ -287,11 +262,9 @@ func (r *rig) request(leg LegID, method sip.Method, words []string) *sip.Request
 		to.Params.Add("tag", Tag("tok", leg))
 	}
 	seq := r.seqs[leg]
-	for _, w := range words {
-		if v, ok := strings.CutPrefix(w, "seq="); ok {
-			n, _ := strconv.Atoi(v)
-			seq = uint32(n)
-		}
+	if v, ok := calltest.Value(words, "seq"); ok {
+		n, _ := strconv.Atoi(v)
+		seq = uint32(n)
 	}
 	contact := uri(actor, "192.0.2.50")
 	callID := "cid-A"
@@ -299,108 +272,8 @@ func (r *rig) request(leg LegID, method sip.Method, words []string) *sip.Request
 		callID = Tag("tok", leg)
 	}
 	req := sip.Draft{Method: method, Target: uri("23", "192.0.2.1"), From: from, To: to, CallID: callID, Seq: seq, Contact: &contact}.Request()
-	r.dress(req, words)
+	r.pen.Dress(r.t, req, words)
 	return req
-}
-
-// dress puts on a message what the ladder's words say.
-func (r *rig) dress(m sip.Message, words []string) {
-	for _, w := range words {
-		key, val, _ := strings.Cut(w, "=")
-		switch key {
-		case "sdp":
-			r.ver++
-			sip.SetBody(m, "application/sdp", []byte(describe(val, r.ver, "PCMA")))
-		case "again": // the same description once more
-			sip.SetBody(m, "application/sdp", []byte(describe(val, r.ver, "PCMA")))
-		case "opus":
-			sip.SetBody(m, "application/sdp", []byte(describe("", r.ver, "opus")))
-		case "savp":
-			sip.SetBody(m, "application/sdp", []byte(strings.Replace(describe("", r.ver, "PCMA"), "RTP/AVP", "RTP/SAVP", 1)+
-				"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5\r\n"))
-		case "video":
-			sip.SetBody(m, "application/sdp", []byte("v=0\r\no=- 1 1 IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=video 5000 RTP/AVP 97\r\n"))
-		case "garbage":
-			sip.SetBody(m, "application/sdp", []byte("v=0\r\nm=nonsense\r\n"))
-		case "text":
-			sip.SetBody(m, "text/plain", []byte("hello"))
-		case "timer":
-			m.AppendHeader(sip.NewHeader("Supported", "timer"))
-			if val != "" {
-				m.AppendHeader(sip.NewHeader("Session-Expires", strings.ReplaceAll(val, ",", ";refresher=")))
-			}
-		case "minse":
-			m.AppendHeader(sip.NewHeader("Min-SE", val))
-		case "reason": // protocol,cause
-			protocol, cause, _ := strings.Cut(val, ",")
-			m.AppendHeader(sip.NewHeader("Reason", protocol+";cause="+cause))
-		case "elsewhere":
-			m.AppendHeader(sip.NewHeader("Reason", `SIP;cause=200;text="Call completed elsewhere"`))
-		case "session":
-			m.AppendHeader(policy.Session{Local: strings.Repeat(val, 32), Remote: policy.NilUUID}.Header())
-		case "to":
-			if resp, ok := m.(*sip.Response); ok {
-				resp.Contact().Address.User = val
-				continue
-			}
-			m.AppendHeader(sip.NewHeader("Refer-To", "<"+strings.Replace(val, "tel:", "sip:", 1)+">"))
-		case "other": // a dialog of another call
-			sip.SetHeader(m, sip.NewHeader("Refer-To", "<sip:24@192.0.2.1?Replaces=cid-other%3Bto-tag%3Dother-0%3Bfrom-tag%3Dpeer-other>"))
-		case "replaces", "stranger":
-			if key == "stranger" {
-				continue
-			}
-			id, tag := "cid-A", "peer-"+val
-			if val != "A" {
-				id = Tag("tok", legNumber(val))
-			}
-			rep := sip.Replaces{CallID: id, ToTag: Tag("tok", legNumber(val)), FromTag: tag}
-			if req, ok := m.(*sip.Request); ok && req.Method == sip.REFER {
-				m.AppendHeader(sip.ReferTo{URI: uri("24", "192.0.2.1"), Replaces: &rep}.Header())
-				continue
-			}
-			m.AppendHeader(rep.Header())
-		case "earlyonly":
-			sip.SetHeader(m, sip.NewHeader("Replaces", sip.HeaderValue(m, "Replaces")+";early-only"))
-		case "nosub":
-			m.AppendHeader(sip.NewHeader("Refer-Sub", "false"))
-		case "event":
-			m.AppendHeader(sip.NewHeader("Event", val))
-			m.AppendHeader(sip.NewHeader("Subscription-State", "active"))
-		case "expires":
-			m.AppendHeader(sip.NewHeader("Expires", val))
-		case "hops":
-			n, _ := strconv.Atoi(val)
-			*m.(*sip.Request).MaxForwards() = sip.MaxForwards(n)
-		case "challenge":
-			m.AppendHeader(sip.NewHeader("Proxy-Authenticate", `Digest realm="cloud", nonce="`+val+`", algorithm=MD5, qop="auth"`))
-		case "stale":
-			m.AppendHeader(sip.NewHeader("Proxy-Authenticate", `Digest realm="cloud", nonce="`+val+`", algorithm=MD5, qop="auth", stale=true`))
-		case "update":
-			m.AppendHeader(sip.NewHeader("Allow", "INVITE, ACK, UPDATE"))
-		case "fork": // the same peer by another of its dialogs
-			if req, ok := m.(*sip.Request); ok {
-				req.From().Params.Add("tag", val)
-				continue
-			}
-			m.To().Params.Add("tag", val)
-		case "for", "seq":
-		default:
-			r.t.Fatalf("unknown word %q", w)
-		}
-	}
-}
-
-func describe(dir string, ver uint64, codec string) string {
-	if dir == "" {
-		dir = "sendrecv"
-	}
-	rtpmap := "8 PCMA/8000"
-	if codec == "opus" {
-		rtpmap = "111 opus/48000/2"
-	}
-	n, _, _ := strings.Cut(rtpmap, " ")
-	return fmt.Sprintf("v=0\r\no=- 7 %d IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=audio 4000 RTP/AVP %s\r\na=rtpmap:%s\r\na=%s\r\n", ver, n, rtpmap, dir)
 }
 
 func (r *rig) wait(text string) {
@@ -450,25 +323,18 @@ func (r *rig) say(format string, args ...any) { r.said = append(r.said, fmt.Spri
 func (r *rig) perform(e Effect) []Input {
 	switch e := e.(type) {
 	case Respond:
-		r.say("box -> %s %d%s", r.name(r.legs[e.Tx]), e.Resp.StatusCode, r.shape(e.Resp))
+		r.say("box -> %s %d%s", r.name(r.legs[e.Tx]), e.Resp.StatusCode, calltest.Shape(e.Resp, r.show))
 	case Send:
 		name := r.name(e.Leg)
 		r.sent[e.Ref], r.refs[name+" "+string(e.Req.Method)] = e.Req, e.Ref
-		r.say("box -> %s %s%s", name, e.Req.Method, r.shape(e.Req))
+		r.say("box -> %s %s%s", name, e.Req.Method, calltest.Shape(e.Req, r.show))
 	case Cancel:
 		to := r.sent[e.Ref]
 		_, leg, _ := Owner(sip.FromTag(to))
-		word := ""
-		if strings.Contains(e.Reason, "elsewhere") {
-			word = " elsewhere"
-		}
-		if len(r.show) > 0 && e.Reason != "" {
-			word += " reason=" + squeeze(e.Reason)
-		}
-		r.say("box -> %s CANCEL%s", r.name(leg), word)
+		r.say("box -> %s CANCEL%s", r.name(leg), calltest.Withdrawal(e.Reason, r.show))
 	case Ack:
 		_, leg, _ := Owner(sip.FromTag(e.Req))
-		r.say("box -> %s ACK%s", r.name(leg), r.shape(e.Req))
+		r.say("box -> %s ACK%s", r.name(leg), calltest.Shape(e.Req, r.show))
 	case Open:
 		seed := make([]byte, 32)
 		seed[0] = byte(e.Leg)
@@ -517,71 +383,4 @@ func (r *rig) perform(e Effect) []Input {
 		r.say("box : ended by=%s code=%d %s", e.End.Blame, e.End.Code, e.End.Reason)
 	}
 	return nil
-}
-
-// shape names what matters of a message's content.
-func (r *rig) shape(m sip.Message) string {
-	var b strings.Builder
-	if s, err := sdp.Parse(m.Body()); err == nil && len(m.Body()) > 0 {
-		b.WriteString(" sdp=" + s.Media[0].Direction.String())
-		if s.Media[0].Proto != "RTP/AVP" || len(s.Media[0].Crypto) > 0 {
-			b.WriteString(" " + s.Media[0].Proto)
-		}
-	} else if code, ok := sip.SipfragCode(m.Body()); ok {
-		state, _, _ := strings.Cut(sip.HeaderValue(m, "Subscription-State"), ";")
-		b.WriteString(" sipfrag=" + strconv.Itoa(code) + " " + state)
-	} else if len(m.Body()) > 0 {
-		b.WriteString(" body")
-	}
-	if to, err := sip.ReferToOf(m); err == nil {
-		b.WriteString(" to=" + to.URI.User)
-		if to.Replaces != nil {
-			b.WriteString(" replaces=" + to.Replaces.CallID)
-		}
-	}
-	if rep, ok, _ := sip.ReplacesOf(m); ok {
-		b.WriteString(" replaces=" + rep.CallID)
-	}
-	if sip.HeaderValue(m, "Proxy-Authorization") != "" || sip.HeaderValue(m, "Authorization") != "" {
-		b.WriteString(" auth")
-	}
-	if v := sip.HeaderValue(m, "Session-Expires"); v != "" {
-		b.WriteString(" timer=" + strings.ReplaceAll(v, ";refresher=", ","))
-	}
-	for _, name := range []string{"Min-SE", "Retry-After"} {
-		if v := sip.HeaderValue(m, name); v != "" && !strings.Contains(b.String(), " timer") {
-			b.WriteString(" " + strings.ToLower(name) + "=" + v)
-		}
-	}
-	if req, ok := m.(*sip.Request); ok && req.MaxForwards() != nil && req.MaxForwards().Val() != 70 && req.Method == sip.INVITE {
-		b.WriteString(" hops=" + strconv.Itoa(int(req.MaxForwards().Val())))
-	}
-	for _, name := range r.show {
-		if vs := sip.HeaderValues(m, name); len(vs) > 0 {
-			b.WriteString(" " + strings.ToLower(name) + "=" + squeeze(strings.Join(vs, ",")))
-		}
-	}
-	return b.String()
-}
-
-// squeeze makes one word of a header's value: UUIDs that are one digit over and
-// over by that digit, those that the box made as made.
-func squeeze(v string) string {
-	words := strings.FieldsFunc(v, func(r rune) bool { return r == ';' || r == ',' })
-	for i, w := range words {
-		name, id, ok := strings.Cut(w, "=")
-		if !ok {
-			name, id = "", w
-		} else {
-			name += "="
-		}
-		switch {
-		case len(id) != 32:
-		case strings.Count(id, id[:1]) == 32:
-			words[i] = name + id[:1]
-		default:
-			words[i] = name + "made"
-		}
-	}
-	return strings.ReplaceAll(strings.Join(words, ";"), " ", "_")
 }

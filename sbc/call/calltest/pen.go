@@ -1,0 +1,121 @@
+package calltest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"linekeeper/sbc/policy"
+	"linekeeper/sbc/sip"
+)
+
+// Pen writes what the actors of one ladder say.
+type Pen struct {
+	// Dialog is the Call-ID of the dialog with an actor, and the box's tag in it.
+	Dialog  func(actor string) (callID, tag string)
+	version uint64 // of the newest session description
+}
+
+// Tag is that of an actor.
+func Tag(actor string) string { return "peer-" + actor }
+
+// Dress puts on a message what a ladder's words say. It fails the test on a word that it
+// does not know.
+func (p *Pen) Dress(t *testing.T, m sip.Message, words []string) {
+	t.Helper()
+	for _, w := range words {
+		key, val, _ := strings.Cut(w, "=")
+		switch key {
+		case "sdp":
+			p.version++
+			sip.SetBody(m, "application/sdp", []byte(Describe(val, p.version, "PCMA")))
+		case "again": // the same description once more
+			sip.SetBody(m, "application/sdp", []byte(Describe(val, p.version, "PCMA")))
+		case "opus":
+			sip.SetBody(m, "application/sdp", []byte(Describe("", p.version, "opus")))
+		case "savp":
+			sip.SetBody(m, "application/sdp", []byte(strings.Replace(Describe("", p.version, "PCMA"), "RTP/AVP", "RTP/SAVP", 1)+
+				"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5\r\n"))
+		case "video":
+			sip.SetBody(m, "application/sdp", []byte("v=0\r\no=- 1 1 IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=video 5000 RTP/AVP 97\r\n"))
+		case "garbage":
+			sip.SetBody(m, "application/sdp", []byte("v=0\r\nm=nonsense\r\n"))
+		case "text":
+			sip.SetBody(m, "text/plain", []byte("hello"))
+		case "timer":
+			m.AppendHeader(sip.NewHeader("Supported", "timer"))
+			if val != "" {
+				m.AppendHeader(sip.NewHeader("Session-Expires", strings.ReplaceAll(val, ",", ";refresher=")))
+			}
+		case "minse":
+			m.AppendHeader(sip.NewHeader("Min-SE", val))
+		case "reason": // protocol,cause
+			protocol, cause, _ := strings.Cut(val, ",")
+			m.AppendHeader(sip.NewHeader("Reason", protocol+";cause="+cause))
+		case "elsewhere":
+			m.AppendHeader(sip.NewHeader("Reason", `SIP;cause=200;text="Call completed elsewhere"`))
+		case "session":
+			m.AppendHeader(policy.Session{Local: strings.Repeat(val, 32), Remote: policy.NilUUID}.Header())
+		case "to":
+			if resp, ok := m.(*sip.Response); ok {
+				resp.Contact().Address.User = val
+				continue
+			}
+			m.AppendHeader(sip.NewHeader("Refer-To", "<"+strings.Replace(val, "tel:", "sip:", 1)+">"))
+		case "other": // a dialog of another call
+			sip.SetHeader(m, sip.NewHeader("Refer-To", "<sip:24@192.0.2.1?Replaces=cid-other%3Bto-tag%3Dother-0%3Bfrom-tag%3Dpeer-other>"))
+		case "replaces", "stranger":
+			if key == "stranger" {
+				continue
+			}
+			id, tag := p.Dialog(val)
+			rep := sip.Replaces{CallID: id, ToTag: tag, FromTag: Tag(val)}
+			if req, ok := m.(*sip.Request); ok && req.Method == sip.REFER {
+				m.AppendHeader(sip.ReferTo{URI: sip.URI{Scheme: "sip", User: "24", Host: "192.0.2.1"}, Replaces: &rep}.Header())
+				continue
+			}
+			m.AppendHeader(rep.Header())
+		case "earlyonly":
+			sip.SetHeader(m, sip.NewHeader("Replaces", sip.HeaderValue(m, "Replaces")+";early-only"))
+		case "nosub":
+			m.AppendHeader(sip.NewHeader("Refer-Sub", "false"))
+		case "event":
+			m.AppendHeader(sip.NewHeader("Event", val))
+			m.AppendHeader(sip.NewHeader("Subscription-State", "active"))
+		case "expires":
+			m.AppendHeader(sip.NewHeader("Expires", val))
+		case "hops":
+			n, _ := strconv.Atoi(val)
+			*m.(*sip.Request).MaxForwards() = sip.MaxForwards(n)
+		case "challenge":
+			m.AppendHeader(sip.NewHeader("Proxy-Authenticate", `Digest realm="cloud", nonce="`+val+`", algorithm=MD5, qop="auth"`))
+		case "stale":
+			m.AppendHeader(sip.NewHeader("Proxy-Authenticate", `Digest realm="cloud", nonce="`+val+`", algorithm=MD5, qop="auth", stale=true`))
+		case "update":
+			m.AppendHeader(sip.NewHeader("Allow", "INVITE, ACK, UPDATE"))
+		case "fork": // the same peer by another of its dialogs
+			if req, ok := m.(*sip.Request); ok {
+				req.From().Params.Add("tag", val)
+				continue
+			}
+			m.To().Params.Add("tag", val)
+		case "for", "seq":
+		default:
+			t.Fatalf("unknown word %q", w)
+		}
+	}
+}
+
+// Describe is a session description.
+func Describe(dir string, ver uint64, codec string) string {
+	if dir == "" {
+		dir = "sendrecv"
+	}
+	rtpmap := "8 PCMA/8000"
+	if codec == "opus" {
+		rtpmap = "111 opus/48000/2"
+	}
+	n, _, _ := strings.Cut(rtpmap, " ")
+	return fmt.Sprintf("v=0\r\no=- 7 %d IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=audio 4000 RTP/AVP %s\r\na=rtpmap:%s\r\na=%s\r\n", ver, n, rtpmap, dir)
+}
