@@ -46,7 +46,8 @@ type Local struct {
 	// SessionID and Version are those of o=; Version counts itself up when the text changes.
 	SessionID, Version uint64
 	SRTP               Policy
-	// Suites are the ones we accept, best first; empty: all that we know.
+	// Suites are the ones we accept, best first; empty: all that we know, of which
+	// Preferred offers the first two.
 	Suites []Suite
 	// Keys is a seed of at least 16 (better 32) random bytes, secret and its own for each
 	// leg. Each suite and address has its own key out of it, so a refresh
@@ -89,7 +90,7 @@ func (l *Local) Offer(from *Session) (*Session, error) {
 		m.Proto = "RTP/SAVP"
 	}
 	if l.SRTP != Off {
-		for i, s := range l.suites() {
+		for i, s := range l.offered() {
 			k, err := l.key(s)
 			if err != nil {
 				return nil, err
@@ -278,6 +279,19 @@ func (l *Local) suites() []Suite {
 		return allSuites[:]
 	}
 	return l.Suites
+}
+
+// besteffort is how many suites a best-effort offer brings: such offers go to
+// phones by UDP, where a message has room for 1300 octets.
+const besteffort = 2
+
+// offered are the suites that an offer of ours brings.
+func (l *Local) offered() []Suite {
+	all := l.suites()
+	if l.SRTP == Preferred && len(l.Suites) == 0 {
+		all = all[:min(besteffort, len(all))]
+	}
+	return all
 }
 
 // key is our sending key of a suite at our present address (RFC 4568 7.1.4:

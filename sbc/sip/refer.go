@@ -91,6 +91,9 @@ func ReferToOf(m Message) (ReferTo, error) {
 	if value == "" {
 		return ReferTo{}, fmt.Errorf("%w: it is missing", errReferTo)
 	}
+	if strings.Contains(value, "?") && !strings.Contains(value, "<") {
+		value = "<" + value + ">" // as some phones write it, against RFC 3261 20
+	}
 	display, u, _, err := ParseAddress(value)
 	switch {
 	case err != nil:

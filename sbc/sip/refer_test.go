@@ -14,6 +14,7 @@ func TestReferTo(t *testing.T) {
 		"<sip:24@pbx.example":                "error",
 		"<sip:24@p?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2>":             "24 a@b;to-tag=1;from-tag=2",
 		"<sip:24@p?replaces=a%3Bfrom-tag%3D2%3Bto-tag%3D1%3Bearly-only>":    "24 a;to-tag=1;from-tag=2;early-only",
+		"sip:24@p?Replaces=a%3Bto-tag%3D1%3Bfrom-tag%3D2":                   "24 a;to-tag=1;from-tag=2",
 		"<sip:24@p?Replaces=a%3Bto-tag%3D1>":                                "error",
 		"<sip:24@p?Replaces=%3Bto-tag%3D1%3Bfrom-tag%3D2>":                  "error",
 		"<sip:24@p?Replaces=a%3Bto-tag%3D1%3Bto-tag%3D2%3Bfrom-tag%3D2>":    "error",
