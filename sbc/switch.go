@@ -367,7 +367,7 @@ func (s *Switch) answer(tx *exchange.Server, req *sip.Request, code int) {
 }
 
 // Allow lists the methods that the switchboard takes.
-const Allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, REFER, SUBSCRIBE, NOTIFY, MESSAGE"
+const Allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, SUBSCRIBE, NOTIFY, MESSAGE"
 
 func (s *Switch) unavailable(tx *exchange.Server, req *sip.Request, after time.Duration) {
 	resp := sip.Respond(req, 503, "", s.random())

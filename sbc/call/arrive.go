@@ -16,7 +16,7 @@ func (m *Machine) arrived(in Arrived) {
 	}
 	m.born, m.since = m.now, m.now
 	m.way = in.Plan.Way // a call that is refused counts as what it would have been
-	a := &leg{id: 0, incoming: true, stage: early, flow: in.Flow, side: in.Side, invite: in.Req, tx: in.Tx}
+	a := &leg{id: 0, incoming: true, stage: early, flow: in.Flow, side: in.Side, invite: in.Req, tx: in.Tx, talk: &talk{}}
 	m.legs = append(m.legs, a)
 	m.host, m.hunt = a, &hunt{host: a}
 	dlg, err := dialog.Answering(in.Req, Tag(m.cfg.Invite.Token, 0), in.Contact)
@@ -28,6 +28,8 @@ func (m *Machine) arrived(in Arrived) {
 	a.dlg = dlg
 	m.hear(a, in.Req)
 	a.canUpdate = allows(in.Req, sip.UPDATE)
+	a.target.Credentials = in.Credentials
+	m.promise(a)
 	if end := m.acceptable(a); end != nil {
 		m.finish(*end)
 		return
@@ -50,7 +52,7 @@ func (m *Machine) acceptable(a *leg) *End {
 	if err != nil {
 		return &End{ByCaller, 400, "the session description cannot be read: " + err.Error()}
 	}
-	a.theirs = offer
+	a.theirs, a.asked = offer, offer != nil
 	if se, ok := sip.SessionOf(a.invite); ok && se.Interval < minSE {
 		return &End{ByCaller, 422, "session interval too small"}
 	}
@@ -97,8 +99,9 @@ func (m *Machine) begin() {
 		if len(s.Targets) == 0 {
 			continue
 		}
+		m.hush()
 		for _, t := range s.Targets {
-			l := &leg{id: LegID(len(m.legs)), stage: opening, target: t, flow: t.Flow, side: t.Side}
+			l := &leg{id: LegID(len(m.legs)), stage: opening, target: t, flow: t.Flow, side: t.Side, talk: &talk{}}
 			m.legs = append(m.legs, l)
 			m.do(Open{l.id, l.side})
 		}

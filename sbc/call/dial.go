@@ -23,7 +23,7 @@ func (m *Machine) dial(l *leg) {
 		}
 		l.mine, body = mine, mine.Bytes()
 	}
-	l.stage = calling
+	l.stage, l.root = calling, l.talk
 	a := &ask{leg: l.id, purpose: forInvite, method: sip.INVITE, headers: m.inviteHeaders(t), body: body}
 	l.ref = m.send(l, a)
 }
@@ -31,7 +31,7 @@ func (m *Machine) dial(l *leg) {
 func (m *Machine) inviteHeaders(t Target) []sip.Header {
 	hs := []sip.Header{
 		sip.NewHeader("Allow", sip.Allowed),
-		sip.NewHeader("Supported", sip.Supported),
+		m.supported(),
 	}
 	if m.cfg.Session > 0 {
 		hs = append(hs, sip.Session{Interval: m.cfg.Session}.Header(), sip.MinSEHeader(minSE))
@@ -41,7 +41,13 @@ func (m *Machine) inviteHeaders(t Target) []sip.Header {
 
 // send gives a request of the leg's dialog to the wire and remembers what for.
 func (m *Machine) send(l *leg, a *ask) Ref {
-	d := l.dlg.Draft(a.method)
+	if a.talk == nil || a.purpose == forInvite {
+		a.talk = l.talk
+	}
+	if a.method == sip.INVITE {
+		a.talk.proof = proofs(a.headers)
+	}
+	d := a.talk.dlg.Draft(a.method)
 	d.Headers = append(slices.Clone(a.headers), m.session(l), sip.NewHeader("User-Agent", m.cfg.Agent))
 	d.Body, d.ContentType, a.leg, a.seq = a.body, ctype(a.ctype), l.id, d.Seq
 	req := d.Request()
@@ -68,7 +74,7 @@ func (m *Machine) answer(in Answer) {
 	code := int(in.Resp.StatusCode)
 	if code < 200 {
 		if a.purpose == forInvite {
-			m.provisional(l, in.Resp)
+			m.provisional(l, a, in.Resp)
 		}
 		return
 	}
@@ -87,6 +93,10 @@ func (m *Machine) answer(in Answer) {
 		m.refitted(l, a, in.Resp)
 	case forNotify:
 		m.told(l, code)
+	case forPrack:
+		m.prackAnswered(a, in.Resp)
+	case forUpdate:
+		m.updated(l, a, in.Resp)
 	case forBye:
 		l.stage = gone
 	}
@@ -101,18 +111,18 @@ func (m *Machine) prove(l *leg, a *ask, resp *sip.Response) bool {
 	case a.purpose == forInvite && (l.stage == leaving || m.hunt == nil):
 		return false
 	}
-	auth, err := sip.Authorize(cs[0], *l.target.Credentials, a.method, l.dlg.RequestURI(), a.body, m.cfg.Random(), 1)
+	auth, err := sip.Authorize(cs[0], *l.target.Credentials, a.method, a.talk.dlg.RequestURI(), a.body, m.cfg.Random(), 1)
 	if err != nil {
 		return false
 	}
 	a.tried++
-	a.headers = append(slices.DeleteFunc(slices.Clone(a.headers), func(h sip.Header) bool {
-		return h.Name() == "Authorization" || h.Name() == "Proxy-Authorization"
-	}), auth)
-	ref := m.send(l, a)
-	if a.purpose == forInvite {
-		l.ref, l.dlg.RemoteTag = ref, ""
+	a.headers = append(slices.DeleteFunc(slices.Clone(a.headers), proof), auth)
+	if a.purpose != forInvite {
+		m.send(l, a)
+		return true
 	}
+	m.restart(l)
+	l.ref = m.send(l, a)
 	return true
 }
 
@@ -132,7 +142,7 @@ func (m *Machine) sign(l *leg) {
 }
 
 // provisional handles 1xx of a B leg's INVITE.
-func (m *Machine) provisional(l *leg, resp *sip.Response) {
+func (m *Machine) provisional(l *leg, a *ask, resp *sip.Response) {
 	m.sign(l)
 	if !l.pending() || m.end != nil {
 		return
@@ -141,12 +151,17 @@ func (m *Machine) provisional(l *leg, resp *sip.Response) {
 	if resp.StatusCode == 100 || m.hunt == nil {
 		return
 	}
-	if err := l.dlg.Learn(resp); err != nil {
+	t := m.talkOf(l, resp)
+	if t == nil || !m.inOrder(l, t, a, resp) {
+		return
+	}
+	if resp.StatusCode == 199 {
+		m.lapse(l, t)
 		return
 	}
 	l.rang = l.rang || resp.StatusCode == 180
 	m.connect(l, resp)
-	if m.earlyMedia(l, resp) {
+	if m.earlyMedia(l, t, resp) {
 		return
 	}
 	if resp.StatusCode != 183 {
@@ -164,7 +179,7 @@ func (m *Machine) ring(code int, phrase string, body []byte) {
 		return
 	}
 	h.rung = h.rung || code == 180 || body != nil
-	m.reply(h.host, h.host.tx, h.host.invite, code, phrase, body)
+	m.inform(h.host, provision{code: code, phrase: phrase, body: body})
 	m.to(Ringing)
 }
 
@@ -190,10 +205,12 @@ func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
 		m.lost(l, failureOf(l, resp))
 		return
 	}
-	if err := l.dlg.Learn(resp); err != nil {
-		m.lost(l, failure{code: 502, phrase: "Bad Gateway", text: err.Error(), blame: ByCallee})
+	t := m.talkOf(l, resp)
+	if t == nil {
+		m.lost(l, failure{code: 502, phrase: "Bad Gateway", text: "the answer makes no dialog", blame: ByCallee})
 		return
 	}
+	m.choose(l, t)
 	if l.stage == leaving || !m.hunting() { // answered in the moment of our CANCEL
 		m.acknowledge(l, a.seq, nil)
 		m.bye(l, End{ByUs, 200, "answered elsewhere"})
@@ -214,13 +231,14 @@ func (m *Machine) insist(l *leg, a *ask) bool {
 	if l.local.SRTP != sdp.Preferred || offer == nil {
 		return false
 	}
+	m.restart(l)
 	l.local.SRTP = sdp.Required
 	mine, err := l.local.Offer(offer)
 	if err != nil {
 		return false
 	}
 	l.mine, a.body = mine, mine.Bytes()
-	l.stage, l.dlg.RemoteTag = calling, ""
+	l.stage = calling
 	l.ref = m.send(l, a)
 	return true
 }
@@ -237,7 +255,8 @@ func (m *Machine) longer(l *leg, a *ask, resp *sip.Response) {
 		return h.Name() == "Session-Expires" || h.Name() == "Min-SE"
 	})
 	a.headers = append(a.headers, sip.Session{Interval: max(want, m.cfg.Session)}.Header(), sip.MinSEHeader(want))
-	l.stage, l.dlg.RemoteTag = calling, ""
+	m.restart(l)
+	l.stage = calling
 	l.ref = m.send(l, a)
 }
 
@@ -263,10 +282,16 @@ func (m *Machine) failed(in Failed) {
 		l.stage = gone
 	case forNotify:
 		m.told(l, 408)
-	default: // RFC 3261 12.2.1.2: a timeout in a dialog ends it
-		if a.relay != nil {
-			m.abandon(a.relay)
+	case forPrack: // its INVITE tells how the call goes on
+		a.talk.unheard = true
+	case forUpdate:
+		m.updateLost(a)
+	case forRelay:
+		m.abandon(a.relay)
+		if l.live() || m.end == nil && m.hunt == nil { // RFC 3261 12.2.1.2: a timeout in a dialog ends it
+			m.finish(End{Unknown, 408, "the peer no longer answers: " + in.Err.Error()})
 		}
+	default:
 		m.finish(End{Unknown, 408, "the peer no longer answers: " + in.Err.Error()})
 	}
 }

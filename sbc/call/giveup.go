@@ -59,6 +59,7 @@ func (m *Machine) redirect(l *leg, resp *sip.Response) bool {
 		return false
 	}
 	l.stage = gone
+	m.restart(l)
 	m.closeMedia(l)
 	if !m.stepOver() {
 		return false
@@ -144,6 +145,7 @@ func blameOf(l *leg) Blame {
 // lost counts out one target; when it was the last of its step, the next begins.
 func (m *Machine) lost(l *leg, f failure) {
 	l.stage = gone
+	m.restart(l)
 	m.closeMedia(l)
 	if !m.hunting() {
 		return
@@ -217,6 +219,7 @@ func (m *Machine) silent() {
 }
 
 func (m *Machine) lostSilent(l *leg) {
+	m.restart(l)
 	m.closeMedia(l)
 	f := failure{code: 408, phrase: "Request Timeout", text: l.target.Name + " gave no sign", blame: blameOf(l), silent: true}
 	m.do(Silent{l.target})

@@ -25,6 +25,10 @@ type hunt struct {
 	// headers go into the INVITEs beyond the plan's own.
 	headers []sip.Header
 	rung    bool // the host was told that it rings
+	// heard is the dialog whose early media the host hears; turns counts those that
+	// have described theirs.
+	heard *talk
+	turns int
 }
 
 // offer is what the targets are offered, out of what the host has described. One

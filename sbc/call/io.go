@@ -29,6 +29,8 @@ type (
 		Contact sip.URI
 		Side    Side
 		Plan    Plan
+		// Credentials answer the caller's challenges to the box's requests; nil: none are known.
+		Credentials *sip.Credentials
 	}
 	// Planned is a new plan for a call whose cloud kept silent.
 	Planned struct{ Plan Plan }

@@ -15,7 +15,7 @@ const refitAgain = 500 * time.Millisecond
 // joined takes somebody into the call in the place of a leg: a phone picks a
 // ringing call up, or takes an answered one over (RFC 3891).
 func (m *Machine) joined(in Join) {
-	l := &leg{id: LegID(len(m.legs)), incoming: true, stage: early, flow: in.Flow, side: in.Side, invite: in.Req, tx: in.Tx, who: in.Who}
+	l := &leg{id: LegID(len(m.legs)), incoming: true, stage: early, flow: in.Flow, side: in.Side, invite: in.Req, tx: in.Tx, who: in.Who, talk: &talk{}}
 	dlg, err := dialog.Answering(in.Req, Tag(m.cfg.Invite.Token, l.id), in.Contact)
 	if err != nil {
 		m.respond(in.Tx, in.Req, 400, "", Tag(m.cfg.Invite.Token, l.id))
@@ -117,9 +117,7 @@ func (m *Machine) pickUp(l, host, r *leg) {
 	if host.stage == early {
 		m.host, m.winner = host, l
 		m.do(Bridge{host.id, l.id})
-		host.stage = answered
-		m.reply(host, host.tx, host.invite, 200, "OK", body)
-		m.talked = m.now
+		m.accept(host, body)
 	} else {
 		m.pair(host, l)
 		if t != nil {
@@ -149,9 +147,11 @@ func (m *Machine) takeOver(l, p, r *leg) {
 // meet answers two who both have made an offer: each gets the answer that fits
 // the other's (a host that rings back, a phone that picks up).
 func (m *Machine) meet(host, l *leg) (toHost, toL []byte, err error) {
-	a, err := host.local.Answer(host.theirs, l.theirs)
-	if err != nil {
-		return nil, nil, err
+	a := host.mine // what it was told early stays
+	if a == nil {
+		if a, err = host.local.Answer(host.theirs, l.theirs); err != nil {
+			return nil, nil, err
+		}
 	}
 	b, err := l.local.Answer(l.theirs, a)
 	if err != nil {
@@ -252,7 +252,7 @@ func (m *Machine) refit(p, l *leg) {
 		return
 	}
 	was := p.local
-	mine, err := p.local.Offer(live(l.theirs))
+	mine, err := p.local.Offer(live(l.agreed()))
 	if err != nil {
 		p.local = was
 		m.finish(End{ByUs, 488, "those who were joined share no codec"})
@@ -292,11 +292,7 @@ func (m *Machine) refitted(l *leg, a *ask, resp *sip.Response) {
 	switch code := int(resp.StatusCode); {
 	case ok:
 	case code == 491: // RFC 3261 14.1
-		wait := time.Second
-		if !l.incoming { // the box made the Call-ID
-			wait = 2500 * time.Millisecond
-		}
-		m.do(Arm{l.key("refit"), wait})
+		m.do(Arm{l.key("refit"), m.glare(l)})
 		return
 	case code == 481 || code == 408:
 		m.finish(End{Unknown, code, "the peer no longer knows the call"})

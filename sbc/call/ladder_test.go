@@ -76,6 +76,7 @@ type rig struct {
 	// invites are the transactions of incoming legs.
 	invites map[LegID]TxID
 	show    []string // header fields that the ladder looks at
+	rseq    uint32   // of the box's first reliable response
 }
 
 func newRig(t *testing.T) *rig {
@@ -179,7 +180,7 @@ func (r *rig) adopt(name string, words []string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	l := &leg{stage: confirmed, theirs: theirs, local: sdp.Local{Addr: netip.MustParseAddr("192.0.2.1"), Port: 30000, SessionID: 9, Version: 1, Keys: make([]byte, 32)}, open: true}
+	l := &leg{stage: confirmed, open: true, talk: &talk{theirs: theirs, local: sdp.Local{Addr: netip.MustParseAddr("192.0.2.1"), Port: 30000, SessionID: 9, Version: 1, Keys: make([]byte, 32)}}}
 	l.dlg = dialog.Calling(Tag("tok", id), Tag("tok", id), dialog.Address{URI: uri("22", "192.0.2.1")}, dialog.Address{URI: uri("24", "192.0.2.1")}, uri("24", "192.0.2.9"), uri("box", "192.0.2.1"), nil)
 	l.dlg.RemoteTag = "peer-" + name
 	if l.mine, err = l.local.Answer(theirs, nil); err != nil {
@@ -323,18 +324,18 @@ func (r *rig) say(format string, args ...any) { r.said = append(r.said, fmt.Spri
 func (r *rig) perform(e Effect) []Input {
 	switch e := e.(type) {
 	case Respond:
-		r.say("box -> %s %d%s", r.name(r.legs[e.Tx]), e.Resp.StatusCode, calltest.Shape(e.Resp, r.show))
+		r.say("box -> %s %d%s", r.name(r.legs[e.Tx]), e.Resp.StatusCode, r.pen.Shape(e.Resp, r.show))
 	case Send:
 		name := r.name(e.Leg)
 		r.sent[e.Ref], r.refs[name+" "+string(e.Req.Method)] = e.Req, e.Ref
-		r.say("box -> %s %s%s", name, e.Req.Method, calltest.Shape(e.Req, r.show))
+		r.say("box -> %s %s%s", name, e.Req.Method, r.pen.Shape(e.Req, r.show))
 	case Cancel:
 		to := r.sent[e.Ref]
 		_, leg, _ := Owner(sip.FromTag(to))
 		r.say("box -> %s CANCEL%s", r.name(leg), calltest.Withdrawal(e.Reason, r.show))
 	case Ack:
 		_, leg, _ := Owner(sip.FromTag(e.Req))
-		r.say("box -> %s ACK%s", r.name(leg), calltest.Shape(e.Req, r.show))
+		r.say("box -> %s ACK%s", r.name(leg), r.pen.Shape(e.Req, r.show))
 	case Open:
 		seed := make([]byte, 32)
 		seed[0] = byte(e.Leg)

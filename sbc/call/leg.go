@@ -3,7 +3,6 @@ package call
 import (
 	"time"
 
-	"linekeeper/sbc/dialog"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
@@ -37,7 +36,12 @@ type leg struct {
 	takes *leg
 	flow  sip.Flow
 	side  Side
-	dlg   *dialog.Dialog
+	// talk is the dialog that speaks for the leg: the one that was answered, before
+	// that the first early one. talks are all early ones of a called leg, in the
+	// order of their coming, root is what its INVITE was sent with.
+	*talk
+	root  *talk
+	talks []*talk
 
 	// invite is the request that made the leg: received on A, sent on B.
 	invite *sip.Request
@@ -50,10 +54,10 @@ type leg struct {
 	rang   bool   // called: it said that it rings
 	uuid   string // the peer's name in Session-ID; "": not known yet
 
-	// Offer and answer (RFC 3264).
-	local        Opened
-	open         bool
-	mine, theirs *sdp.Session
+	// open says that media ports are held.
+	open bool
+	// rel are our provisional responses that the peer acknowledges.
+	rel reliable
 
 	// ack is the ACK sent for the 2xx to request ackSeq, for when that 2xx repeats;
 	// forks are those of other answerers of the INVITE, by their tag.
@@ -61,17 +65,15 @@ type leg struct {
 	ack    *sip.Request
 	forks  map[string]*sip.Request
 
-	// in is their INVITE or UPDATE that we are carrying across; out ours to them.
-	in  *relay
-	out bool
 	// refers says that a phone's REFER went out here.
 	refers bool
 	// next is the other one to bring in line after this one was.
 	next *leg
 
 	timer sessionTimer
-	// canUpdate says that the peer allows UPDATE (RFC 3311).
-	canUpdate bool
+	// unfit says that the caller was told of a session, early, that is not the one
+	// that was agreed on in the end.
+	unfit bool
 }
 
 // sessionTimer is a leg's session timer (RFC 4028).
@@ -101,6 +103,7 @@ type relay struct {
 	mine     *sdp.Session // what the other leg was offered
 	answer   *sdp.Session // that offer, until from's ACK answers it
 	seq      uint32       // CSeq of the 2xx that waits for an ACK with the answer
+	by       *talk        // from's dialog, where it is an early one
 }
 
 // purpose tells what a pending client request was sent for.
@@ -113,11 +116,14 @@ const (
 	forBye
 	forRefit
 	forNotify
+	forPrack
+	forUpdate
 )
 
 // ask is a client request that waits for its final answer.
 type ask struct {
 	leg     LegID
+	talk    *talk // the dialog that it is sent in; nil: the leg's
 	purpose purpose
 	method  sip.Method
 	relay   *relay

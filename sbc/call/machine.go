@@ -216,6 +216,10 @@ func (m *Machine) leave(l *leg, end End) {
 		m.reply(l, l.in.tx, l.in.req, 481, "", nil)
 		l.in = nil
 	}
+	if !l.live() {
+		m.restart(l)
+		m.quieten(l)
+	}
 	switch {
 	case l.incoming && l.stage == early:
 		l.stage = gone
@@ -275,6 +279,10 @@ func (m *Machine) due(key string) {
 		if p := m.peer(l); p != nil {
 			m.refit(l, p)
 		}
+	case name == "repeat" && l != nil:
+		m.repeatReliably(l)
+	case name == "unpracked" && l != nil:
+		m.unpracked(l)
 	case name == "refresh" && l != nil:
 		m.refresh(l)
 	case name == "expire" && l != nil:

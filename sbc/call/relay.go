@@ -2,7 +2,6 @@ package call
 
 import (
 	"errors"
-	"time"
 
 	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sdp"
@@ -17,6 +16,10 @@ var (
 // request handles an in-dialog request.
 func (m *Machine) request(in Request) {
 	l := m.leg(in.Leg)
+	if l != nil && l.stage == gone && in.Req.Method == sip.PRACK && l.dlg != nil && l.dialogOf(in.Req) == l.talk {
+		m.prackCame(l, in) // of a response before the refusal (RFC 3262 3)
+		return
+	}
 	if l == nil || l.dlg == nil || l.stage == gone || l.stage == opening {
 		m.respond(in.Tx, in.Req, 481, "", Tag(m.cfg.Invite.Token, in.Leg))
 		return
@@ -25,7 +28,8 @@ func (m *Machine) request(in Request) {
 		m.wait(in)
 		return
 	}
-	if sip.CallIDOf(in.Req) != l.dlg.CallID || sip.FromTag(in.Req) != l.dlg.RemoteTag { // RFC 3261 12.2.2: another dialog
+	t := l.dialogOf(in.Req)
+	if t == nil { // RFC 3261 12.2.2: another dialog
 		m.respond(in.Tx, in.Req, 481, "", l.dlg.LocalTag)
 		return
 	}
@@ -33,7 +37,7 @@ func (m *Machine) request(in Request) {
 		m.reply(l, in.Tx, in.Req, 481, "", nil)
 		return
 	}
-	if err := l.dlg.Receive(in.Req); err != nil { // RFC 3261 12.2.2
+	if err := t.dlg.Receive(in.Req); err != nil { // RFC 3261 12.2.2
 		m.reply(l, in.Tx, in.Req, 500, "Out Of Order", nil)
 		return
 	}
@@ -41,7 +45,12 @@ func (m *Machine) request(in Request) {
 	if l.flow.Conn != in.Flow.Conn && in.Flow.Transport.Reliable() {
 		l.flow = in.Flow // the peer came back on a new connection (RFC 5626)
 	}
+	if m.earlyRequest(l, t, in) {
+		return
+	}
 	switch in.Req.Method {
+	case sip.PRACK:
+		m.prackCame(l, in)
 	case sip.BYE:
 		m.hungUp(l, in)
 	case sip.INVITE, sip.UPDATE:
@@ -127,7 +136,7 @@ func (m *Machine) modify(l *leg, in Request) {
 		m.reply(l, in.Tx, in.Req, 491, "", nil) // RFC 3311 5.2: an offer is still open
 		return
 	case l.in != nil: // RFC 3261 14.2
-		m.replyAfter(l, in.Tx, in.Req, 500, 3*time.Second)
+		m.later(&relay{from: l.id, tx: in.Tx, req: in.Req})
 		return
 	case l.out || other.out || other.stage == answered || l.offers:
 		m.reply(l, in.Tx, in.Req, 491, "", nil)
@@ -187,7 +196,12 @@ func (m *Machine) carry(l *leg, in Request) {
 		m.reply(l, in.Tx, in.Req, 491, "", nil)
 		return
 	}
-	a := &ask{purpose: forRelay, method: in.Req.Method, body: in.Req.Body(),
+	m.pass(other, other.talk, l, in)
+}
+
+// pass sends l's request on in a dialog of the other leg.
+func (m *Machine) pass(other *leg, t *talk, l *leg, in Request) {
+	a := &ask{purpose: forRelay, method: in.Req.Method, talk: t, body: in.Req.Body(),
 		relay: &relay{from: l.id, to: other.id, tx: in.Tx, req: in.Req}}
 	if ct := in.Req.ContentType(); ct != nil {
 		a.ctype = ct.Value()
@@ -230,7 +244,7 @@ func (m *Machine) relayed(l *leg, a *ask, resp *sip.Response) {
 		}
 		m.reply(from, r.tx, r.req, code, resp.Reason, nil)
 	}
-	if code == 481 || code == 408 { // RFC 5057: the dialog is gone
+	if (code == 481 || code == 408) && m.hunt == nil { // RFC 5057: the dialog is gone
 		m.finish(End{Unknown, code, "the peer no longer knows the call"})
 	}
 }
@@ -284,6 +298,7 @@ func (m *Machine) modified(l, from *leg, a *ask, resp *sip.Response) {
 		return
 	}
 	l.mine, l.theirs, from.mine, from.theirs = r.mine, theirs, answer, r.offer
+	l.asked, from.asked = false, true
 	m.do(Media{l.id, flow}, Media{from.id, back})
 	m.timerRefreshed(l, resp)
 	m.reply(from, r.tx, r.req, 200, "OK", answer.Bytes())

@@ -22,6 +22,10 @@ func (m *Machine) respond(tx TxID, req *sip.Request, code int, phrase, tag strin
 // reply answers a request of the leg's dialog, with what RFC 3261 and 4028 ask
 // of a 2xx to INVITE and UPDATE.
 func (m *Machine) reply(l *leg, tx TxID, req *sip.Request, code int, phrase string, body []byte) {
+	m.do(Respond{tx, m.compose(l, req, code, phrase, body)})
+}
+
+func (m *Machine) compose(l *leg, req *sip.Request, code int, phrase string, body []byte, extra ...sip.Header) *sip.Response {
 	resp := sip.Respond(req, code, phrase, l.dlg.LocalTag)
 	target := req.Method == sip.INVITE || req.Method == sip.UPDATE
 	if (target || req.Method == sip.REFER) && code > 100 && code < 300 {
@@ -50,9 +54,12 @@ func (m *Machine) reply(l *leg, tx TxID, req *sip.Request, code int, phrase stri
 			resp.AppendHeader(h)
 		}
 	}
+	for _, h := range extra {
+		resp.AppendHeader(h)
+	}
 	resp.AppendHeader(sip.NewHeader("Server", m.cfg.Agent))
 	sip.SetBody(resp, ctype(""), body)
-	m.do(Respond{tx, resp})
+	return resp
 }
 
 func (m *Machine) replyMinSE(l *leg, tx TxID, req *sip.Request) {

@@ -1,77 +1,65 @@
 package call
 
 import (
+	"errors"
+	"slices"
+
 	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
 
-// earlyMedia lets the caller hear what a lone target sends before it answers.
-// With several targets ringing nobody is heard (RFC 5009 says no more).
-func (m *Machine) earlyMedia(l *leg, resp *sip.Response) bool {
-	theirs, err := session(resp)
-	if err != nil || theirs == nil || l.mine == nil || !m.hunt.lone() {
-		return false
-	}
-	if m.hunt.host.stage != early { // who is sent on hears it once it is answered
-		l.theirs = theirs
-		return false
-	}
-	body, err := m.agree(l, theirs)
-	if err != nil {
-		return false
-	}
-	m.ring(int(resp.StatusCode), resp.Reason, body)
-	return true
-}
+// errOther says that the caller was told of a session that is not this one.
+var errOther = errors.New("the caller was told of another session")
 
-// agree applies l's answer to the offer carried across from A, and yields the
-// answer for A.
-func (m *Machine) agree(l *leg, theirs *sdp.Session) ([]byte, error) {
-	a := m.hunt.host
-	flow, err := l.local.Flow(l.mine, theirs)
+// agree joins the host to t, whose description is theirs, and yields the
+// description for the host. What the host was told once stays its answer (RFC 3261
+// 13.2.1): another dialog takes the first one's place behind the box as long as it
+// means the same codec. Where it doesn't, an early one is not heard, and a final
+// one makes the host unfit: it gets an offer after its ACK.
+func (m *Machine) agree(l *leg, t *talk, theirs *sdp.Session, final bool) ([]byte, error) {
+	host := m.hunt.host
+	t.theirs = theirs
+	flow, err := t.local.Flow(t.mine, theirs)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := a.local.Answer(a.theirs, theirs)
+	local, told := host.local, host.mine
+	if host.asked {
+		if told, err = local.Answer(host.theirs, t.agreed()); err != nil {
+			return nil, err
+		}
+	}
+	unfit := false
+	if host.mine != nil {
+		unfit = !alike(host.agreed(), t.agreed()) || host.asked && told.Audio().Direction != host.mine.Audio().Direction
+		if unfit && !final {
+			return nil, errOther
+		}
+		local, told = host.local, host.mine
+	}
+	hostFlow, err := local.Flow(told, host.theirs)
 	if err != nil {
 		return nil, err
 	}
-	aFlow, err := a.local.Flow(answer, a.theirs)
-	if err != nil {
-		return nil, err
-	}
-	l.theirs, a.mine = theirs, answer
-	m.do(Media{l.id, flow}, Media{a.id, aFlow}, Bridge{a.id, l.id})
-	return answer.Bytes(), nil
+	host.local, host.mine, host.unfit = local, told, unfit
+	m.do(Media{l.id, flow}, Media{host.id, hostFlow}, Bridge{host.id, l.id})
+	return told.Bytes(), nil
 }
 
 // won makes l the callee: the other targets are cancelled, the caller gets its 200.
 func (m *Machine) won(l *leg, a *ask, resp *sip.Response) {
-	theirs, err := session(resp)
-	if err == nil && theirs == nil && l.mine != nil {
-		theirs = l.theirs // the answer came with a provisional response
-	}
+	host := m.hunt.host
 	m.cause = policy.Cause{} // what others refused with is no matter any more
 	m.connect(l, resp)
-	var body []byte
-	switch {
-	case err != nil:
-	case m.hunt.host.theirs == nil: // late offer: the 2xx carries it
-		body, err = m.lateOffer(l, theirs, a.seq)
-	case theirs == nil:
-		err = errNoAnswer
-	default:
-		body, err = m.agree(l, theirs)
-	}
+	body, answer, err := m.final(l, a, resp)
 	if err != nil {
 		m.acknowledge(l, a.seq, nil)
 		l.stage = confirmed
 		m.finish(End{blameOf(l), 488, l.target.Name + ": " + err.Error()})
 		return
 	}
-	host := m.hunt.host
-	m.winner, m.hunt, l.stage, l.canUpdate = l, nil, confirmed, allows(resp, sip.UPDATE)
+	m.winner, m.hunt, l.stage = l, nil, confirmed
 	for _, key := range []string{"silent", "ring", "patience"} {
 		m.do(Disarm{key})
 	}
@@ -81,9 +69,60 @@ func (m *Machine) won(l *leg, a *ask, resp *sip.Response) {
 		}
 	}
 	if !l.late {
-		m.acknowledge(l, a.seq, nil)
+		m.acknowledge(l, a.seq, answer)
 	}
 	m.timerAsClient(l, resp)
+	m.accept(host, body)
+}
+
+// final finds what l's 2xx has agreed on: the description for the host, and that
+// for l's ACK where the 2xx made the offer.
+func (m *Machine) final(l *leg, a *ask, resp *sip.Response) (body, answer []byte, err error) {
+	host := m.hunt.host
+	theirs, err := session(resp)
+	if err != nil {
+		return nil, nil, err
+	}
+	if l.theirs != nil && (theirs == nil || l.settled) {
+		theirs = l.theirs // it came with a provisional response; one that was acknowledged counts
+	}
+	switch {
+	case l.offer != nil: // the caller's PRACK will answer what it was offered early
+		return nil, nil, nil
+	case theirs == nil && host.theirs == nil:
+		return nil, nil, errNoOffer
+	case theirs == nil:
+		return nil, nil, errNoAnswer
+	case host.theirs == nil && host.mine != nil: // so it will what another fork has offered early
+		l.theirs, l.late, l.ackSeq = theirs, true, a.seq
+		return nil, nil, nil
+	case host.theirs == nil: // late offer: the 2xx carries it
+		body, err = m.lateOffer(l, theirs, a.seq)
+		return body, nil, err
+	case l.mine == nil: // the caller has answered another fork's offer
+		mine, err := l.local.Answer(theirs, host.agreed())
+		if err != nil {
+			return nil, nil, err
+		}
+		l.mine, l.asked, answer = mine, true, mine.Bytes()
+	}
+	body, err = m.agree(l, l.talk, theirs, true)
+	return body, answer, err
+}
+
+// accept gives the caller its 2xx, once it has acknowledged what it was told of
+// the session before (RFC 3262 3). What it has acknowledged is not said again.
+func (m *Machine) accept(host *leg, body []byte) {
+	r := &host.rel
+	if r.open != nil && r.described && !host.settled {
+		r.held = true
+		r.waiting = slices.DeleteFunc(r.waiting, func(p provision) bool { return p.body == nil })
+		return
+	}
+	if host.settled {
+		body = nil
+	}
+	m.quieten(host)
 	host.stage = answered
 	m.reply(host, host.tx, host.invite, 200, "OK", body)
 	m.talked = m.now
@@ -107,7 +146,8 @@ func (m *Machine) lateOffer(l *leg, theirs *sdp.Session, seq uint32) ([]byte, er
 // acknowledge sends and keeps the ACK of a 2xx.
 func (m *Machine) acknowledge(l *leg, seq uint32, body []byte) {
 	d := l.dlg.Ack(seq)
-	d.Headers, d.ContentType, d.Body = []sip.Header{m.session(l), sip.NewHeader("User-Agent", m.cfg.Agent)}, ctype(""), body
+	d.Headers = append(slices.Clone(l.proof), m.session(l), sip.NewHeader("User-Agent", m.cfg.Agent))
+	d.ContentType, d.Body = ctype(""), body
 	req := d.Request()
 	l.ack, l.ackSeq = req, seq
 	m.do(Ack{req, l.flow})
@@ -140,7 +180,7 @@ func (m *Machine) release(l *leg, resp *sip.Response, seq uint32) {
 	}
 	agent := []sip.Header{m.session(l), sip.NewHeader("User-Agent", m.cfg.Agent)}
 	ack, bye := fork.Ack(seq), fork.Draft(sip.BYE)
-	ack.Headers, bye.Headers = agent, agent
+	ack.Headers, bye.Headers = append(slices.Clone(l.proof), agent...), agent
 	if l.forks == nil {
 		l.forks = make(map[string]*sip.Request)
 	}
@@ -166,6 +206,9 @@ func (m *Machine) acked(in Acked) {
 			m.completed(l, in.Req)
 		case m.winner != nil && m.winner.late && l == m.host:
 			m.lateAnswer(l, m.winner, in.Req)
+		case l.unfit:
+			l.unfit = false
+			m.refit(l, m.peer(l))
 		}
 		return
 	}
@@ -206,7 +249,7 @@ func (m *Machine) joinLate(a, b *leg, answer *sdp.Session) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.theirs, b.mine = answer, mine
+	a.theirs, a.asked, b.mine, b.asked = answer, false, mine, true
 	m.do(Media{a.id, flow}, Media{b.id, bFlow}, Bridge{a.id, b.id})
 	return mine.Bytes(), nil
 }

@@ -32,6 +32,9 @@ func (m *Machine) keep(l *leg) {
 // timerAsServer settles the session timer for a 2xx that the box sends to req,
 // and yields the header to put into it (RFC 4028 9).
 func (m *Machine) timerAsServer(l *leg, req *sip.Request) []sip.Header {
+	if l.stage == early && req.Method != sip.INVITE { // no session yet
+		return nil
+	}
 	se, ok := sip.SessionOf(req)
 	supports := sip.HasToken(req, "Supported", "timer")
 	switch {
@@ -119,7 +122,7 @@ func (m *Machine) refreshed(l *leg, a *ask, resp *sip.Response) {
 		}
 		m.do(Arm{l.key("refresh"), time.Second})
 	case code == 491:
-		m.do(Arm{l.key("refresh"), 2 * time.Second})
+		m.do(Arm{l.key("refresh"), m.glare(l)})
 	case code == 481 || code == 408:
 		m.finish(End{Unknown, code, "the peer no longer knows the call"})
 	case a.method == sip.UPDATE: // 405, 501 …: ask by re-INVITE the next time

@@ -178,8 +178,8 @@ func (m *Machine) endHunt() {
 // transfer, or because the caller was replaced while it rang.
 func (m *Machine) passedOn(host, l *leg, a *ask, resp *sip.Response) {
 	theirs, err := session(resp)
-	if err == nil && theirs == nil {
-		theirs = l.theirs // it came with a provisional response
+	if err == nil && l.theirs != nil && (theirs == nil || l.talk.settled) {
+		theirs = l.theirs // it came with a provisional response; one that was acknowledged counts
 	}
 	var flow sdp.Flow
 	if err == nil && theirs == nil {
@@ -246,7 +246,7 @@ func (m *Machine) handOver() {
 		by = m.party(t.by)
 	}
 	m.away = &away{leg: t.of, move: Move{Leg: t.of.id, Held: Held{t.of, m.party(t.of)}, By: by, Replaces: *t.replaces}}
-	m.swap(t.of, &leg{id: t.of.id, stage: offered, incoming: t.of.incoming, invite: t.of.invite, dlg: &dialog.Dialog{LocalTag: t.of.dlg.LocalTag}})
+	m.swap(t.of, &leg{id: t.of.id, stage: offered, incoming: t.of.incoming, invite: t.of.invite, talk: &talk{dlg: &dialog.Dialog{LocalTag: t.of.dlg.LocalTag}}})
 	t.of = nil
 	m.do(m.away.move, Arm{"moved", moveLate})
 }

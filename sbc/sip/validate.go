@@ -7,16 +7,16 @@ import (
 )
 
 // Allowed is the Allow header value of the box.
-const Allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, INFO, MESSAGE, REFER, SUBSCRIBE, NOTIFY"
+const Allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, PRACK, INFO, MESSAGE, REFER, SUBSCRIBE, NOTIFY"
 
 // Supported is the Supported header value of the box.
-const Supported = "timer, replaces, norefersub"
+const Supported = "timer, replaces, norefersub, 100rel"
 
 // MagicCookie begins the branch of every RFC 3261 element (8.1.1.7).
 const MagicCookie = "z9hG4bK"
 
 // options are the option tags a peer may Require of the box.
-var options = map[string]bool{"timer": true, "replaces": true, "norefersub": true}
+var options = map[string]bool{"timer": true, "replaces": true, "norefersub": true, "100rel": true}
 
 // Supports says whether the box understands an option tag.
 func Supports(option string) bool { return options[strings.ToLower(option)] }

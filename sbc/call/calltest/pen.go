@@ -15,6 +15,7 @@ type Pen struct {
 	// Dialog is the Call-ID of the dialog with an actor, and the box's tag in it.
 	Dialog  func(actor string) (callID, tag string)
 	version uint64 // of the newest session description
+	rseq    uint32 // of the box's first reliable response
 }
 
 // Tag is that of an actor.
@@ -100,6 +101,22 @@ func (p *Pen) Dress(t *testing.T, m sip.Message, words []string) {
 				continue
 			}
 			m.To().Params.Add("tag", val)
+		case "speaks": // a description with these codecs
+			p.version++
+			sip.SetBody(m, "application/sdp", []byte(Describe("", p.version, val)))
+		case "100rel":
+			m.AppendHeader(sip.NewHeader("Supported", "100rel"))
+		case "must100rel":
+			m.AppendHeader(sip.NewHeader("Require", "100rel"))
+		case "rel": // a response that wants its PRACK, with this RSeq
+			n, _ := strconv.Atoi(val)
+			m.AppendHeader(sip.NewHeader("Require", "100rel"))
+			m.AppendHeader(sip.RSeqHeader(uint32(n)))
+		case "rack": // a PRACK for the box's n-th reliable response
+			n, _ := strconv.Atoi(val)
+			m.AppendHeader(sip.RAck{RSeq: p.rseq + uint32(n) - 1, CSeq: 1, Method: sip.INVITE}.Header())
+		case "media": // P-Early-Media
+			m.AppendHeader(sip.NewHeader("P-Early-Media", val))
 		case "for", "seq":
 		default:
 			t.Fatalf("unknown word %q", w)
@@ -107,15 +124,30 @@ func (p *Pen) Dress(t *testing.T, m sip.Message, words []string) {
 	}
 }
 
-// Describe is a session description.
-func Describe(dir string, ver uint64, codec string) string {
+// Shape is Shape for the ladder of the pen: reliable responses of the box are numbered
+// from 1, so that an actor's PRACK can name one.
+func (p *Pen) Shape(m sip.Message, show []string) string {
+	text := Shape(m, show)
+	if n, ok := sip.RSeqOf(m); ok {
+		if p.rseq == 0 {
+			p.rseq = n
+		}
+		text += " rel=" + strconv.Itoa(int(n-p.rseq)+1)
+	}
+	return text
+}
+
+// Describe is a session description; codecs are names with commas between.
+func Describe(dir string, ver uint64, codecs string) string {
 	if dir == "" {
 		dir = "sendrecv"
 	}
-	rtpmap := "8 PCMA/8000"
-	if codec == "opus" {
-		rtpmap = "111 opus/48000/2"
+	numbers := map[string]string{"PCMU": "0 PCMU/8000", "PCMA": "8 PCMA/8000", "G722": "9 G722/8000", "opus": "111 opus/48000/2"}
+	var list, lines string
+	for name := range strings.SplitSeq(codecs, ",") {
+		n, _, _ := strings.Cut(numbers[name], " ")
+		list += " " + n
+		lines += "a=rtpmap:" + numbers[name] + "\r\n"
 	}
-	n, _, _ := strings.Cut(rtpmap, " ")
-	return fmt.Sprintf("v=0\r\no=- 7 %d IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=audio 4000 RTP/AVP %s\r\na=rtpmap:%s\r\na=%s\r\n", ver, n, rtpmap, dir)
+	return fmt.Sprintf("v=0\r\no=- 7 %d IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=audio 4000 RTP/AVP%s\r\n%sa=%s\r\n", ver, list, lines, dir)
 }

@@ -17,6 +17,11 @@ func Shape(m sip.Message, show []string) string {
 		if s.Media[0].Proto != "RTP/AVP" || len(s.Media[0].Crypto) > 0 {
 			b.WriteString(" " + s.Media[0].Proto)
 		}
+		if fs := s.Media[0].Formats; len(fs) != 1 || fs[0].Name != "PCMA" { // not what most ladders speak
+			for _, f := range fs {
+				b.WriteString(" " + f.Name)
+			}
+		}
 	} else if code, ok := sip.SipfragCode(m.Body()); ok {
 		state, _, _ := strings.Cut(sip.HeaderValue(m, "Subscription-State"), ";")
 		b.WriteString(" sipfrag=" + strconv.Itoa(code) + " " + state)
@@ -32,6 +37,12 @@ func Shape(m sip.Message, show []string) string {
 	if rep, ok, _ := sip.ReplacesOf(m); ok {
 		b.WriteString(" replaces=" + rep.CallID)
 	}
+	if rack, err := sip.RAckOf(m); err == nil {
+		b.WriteString(" rack=" + strconv.Itoa(int(rack.RSeq)))
+	}
+	if req, ok := m.(*sip.Request); ok && sip.ToTag(req) != "" && !strings.HasPrefix(sip.ToTag(req), Tag("")) {
+		b.WriteString(" fork=" + sip.ToTag(req))
+	}
 	if sip.HeaderValue(m, "Proxy-Authorization") != "" || sip.HeaderValue(m, "Authorization") != "" {
 		b.WriteString(" auth")
 	}
@@ -40,6 +51,9 @@ func Shape(m sip.Message, show []string) string {
 	}
 	for _, name := range []string{"Min-SE", "Retry-After"} {
 		if v := sip.HeaderValue(m, name); v != "" && !strings.Contains(b.String(), " timer") {
+			if resp, ok := m.(*sip.Response); ok && resp.StatusCode == 500 {
+				v = "random" // RFC 3261 14.2
+			}
 			b.WriteString(" " + strings.ToLower(name) + "=" + v)
 		}
 	}
