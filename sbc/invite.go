@@ -51,7 +51,7 @@ func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	o.chain, o.place = s.chained(req, inv)
 	id := o.keep(tx, req)
 	tx.OnUnacked(func() { _ = o.post(call.Unacked{Leg: 0}) })
-	_ = o.post(call.Arrived{Tx: id, Req: req, Flow: flow, Contact: contactURI(req.Recipient.User, flow), Side: s.side(cfg, flow)})
+	_ = o.post(call.Arrived{Tx: id, Req: req, Flow: flow, Contact: contactURI(req.Recipient.User, flow), Side: s.side(cfg, flow), Credentials: cfg.credentials(inv.Caller.Line)})
 	switch code, after := s.adopt(o, sip.MergeKey(req), cfg); code {
 	case 0: // its owner answers
 		tx.OnCancel(func(cancel *sip.Request) { _ = o.post(call.Cancelled{Req: cancel}) }) // after Arrived: a CANCEL may be here already
@@ -204,6 +204,16 @@ func (c *Config) account(req *sip.Request) (Line, bool) {
 		}
 	}
 	return Line{}, false
+}
+
+// credentials are those of an account, for when the cloud challenges the box within
+// a call that it began itself; nil where the box has none.
+func (c *Config) credentials(account string) *sip.Credentials {
+	l, ok := c.byAccount[account]
+	if account == "" || !ok || l.Password == "" {
+		return nil
+	}
+	return &sip.Credentials{User: l.Auth, Password: l.Password}
 }
 
 // errNoTrunk says that no line can carry a call.

@@ -108,7 +108,7 @@ func (h *hunt) known(first, to string) bool {
 // diverted is the entry of a phone that sends the call on.
 func diverted(l *leg, resp *sip.Response) policy.Divert {
 	d := policy.Divert{Extension: l.target.Extension, Why: policy.Unconditional, Times: 1}
-	if l.dlg.RemoteTag != "" && l.rang {
+	if l.rang {
 		d.Why = policy.Deflection
 	}
 	if said := policy.ReadDiverts(resp); len(said) > 0 {

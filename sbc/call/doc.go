@@ -13,4 +13,20 @@
 // The A leg is number 0, B legs count from 1. A leg's dialog tag is the call's
 // token, a dash and its number, so that an in-dialog request finds its owner
 // without a table of dialogs.
+//
+// # Before the answer
+//
+// A leg that the box calls may have several early dialogs, one for each fork that
+// says something (talk); the 2xx picks one. The caller has one dialog and gets one
+// answer. Which fork it hears is a matter of the relay: of a step with one target
+// the one that described its media last (RFC 3960 3), unless P-Early-Media says that
+// there is nothing to hear (RFC 5009); of several targets none. A fork that needs
+// another codec than the caller was told is heard when it has answered: then the
+// caller gets a new offer after its ACK.
+//
+// Reliable responses (RFC 3262) are each leg's own. The box acknowledges those of
+// the called in their dialogs, and sends descriptions reliably to a caller that
+// supports 100rel, everything to one that requires it. An offer in UPDATE or PRACK
+// is answered by the box where it means nothing to the other side, another address
+// say; else it goes across by UPDATE, or is refused with 504 (RFC 3311 5.2).
 package call

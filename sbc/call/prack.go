@@ -295,7 +295,6 @@ func (m *Machine) offeredEarly(l *leg, t *talk, o *lateEarly, resp *sip.Response
 		m.to(Ringing)
 	}
 	t.offer = o
-	m.describes(t)
 	m.answerEarly(l, t)
 	return true
 }
@@ -319,6 +318,7 @@ func (m *Machine) answerEarly(l *leg, t *talk) {
 	t.mine, t.theirs, t.asked, t.settled = mine, o.theirs, true, true
 	m.prack(l, t, o.rack, mine.Bytes())
 	if m.hunt != nil {
+		m.describes(t)
 		m.listen(l, nil)
 	}
 }

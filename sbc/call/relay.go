@@ -231,6 +231,8 @@ func (m *Machine) relayed(l *leg, a *ask, resp *sip.Response) {
 	case challenged(code) && m.through(l):
 		from.in = nil
 		m.challenge(from, r, resp)
+	case a.method != sip.INVITE && m.hunt != nil && (code == 481 || code == 408): // ends that fork, not the caller's dialog
+		m.reply(from, r.tx, r.req, 480, "", nil)
 	case a.method != sip.INVITE:
 		m.reply(from, r.tx, r.req, code, resp.Reason, nil)
 	case resp.IsSuccess():
