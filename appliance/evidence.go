@@ -72,6 +72,16 @@ func (r received) Receive(m sip.Message, flow sip.Flow) {
 	r.b.exchange.Receive(m, flow)
 }
 
+// late turns new calls away that waited for too long. Strangers on the trunk get
+// silence as ever.
+func (b *Box) late(req *sip.Request, flow sip.Flow) bool {
+	if flow.Zone == trunkZone && !b.sw.Knows(flow.Remote.Addr()) || !b.sw.Late(req, flow) {
+		return false
+	}
+	b.metrics.Rejected("late")
+	return true
+}
+
 // Lost tells everybody concerned that a connection broke.
 func (r received) Lost(flow sip.Flow, err error) {
 	r.b.exchange.Lost(flow, err)

@@ -35,7 +35,7 @@ func (b *Box) buildWire(site *config.Site) error {
 	if err != nil {
 		return err
 	}
-	b.wire = wire.New(wire.Deps{Zones: []wire.Zone{b.lanZoneOf(site), trunk}, Log: b.log, Guard: b.guard})
+	b.wire = wire.New(wire.Deps{Zones: []wire.Zone{b.lanZoneOf(site), trunk}, Log: b.log, Guard: b.guard, Late: b.late})
 	return nil
 }
 

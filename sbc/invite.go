@@ -64,6 +64,19 @@ func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	}
 }
 
+// Late is asked about a request that has waited for long to be read, and says whether
+// it has answered it. A call that would begin now is turned away while that is cheap,
+// so that those under way come to their end; an emergency call never is.
+func (s *Switch) Late(req *sip.Request, flow sip.Flow) bool {
+	if req.Method != sip.INVITE || sip.ToTag(req) != "" {
+		return false
+	}
+	if lanZone(flow.Zone) && s.cfg.Load().Book.Emergency(dialled(&req.Recipient)) {
+		return false
+	}
+	return s.exchange.TurnAway(req, flow, retryFull)
+}
+
 // adopt puts a call into the table and lets its owner run, or says by which
 // code it is refused and when to come back.
 func (s *Switch) adopt(o *owner, merge string, cfg *Config) (code int, after time.Duration) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"time"
 
 	"linekeeper/sbc/sip"
 )
@@ -100,6 +101,24 @@ func BenchmarkServerInvite(b *testing.B) {
 		i++
 	}
 	x.Stop()
+}
+
+// BenchmarkTurnAway is an INVITE turned away and its ACK, reading included; compare
+// with BenchmarkServerInvite.
+func BenchmarkTurnAway(b *testing.B) {
+	x, _, o := start(b, 1<<30)
+	x.sender = mute{}
+	req := request(sip.INVITE, 1)
+	sip.SetBody(req, "application/sdp", []byte(sdp))
+	invite, ack := sip.Bytes(req), sip.Bytes(ackOf(1))
+	b.ReportAllocs()
+	for b.Loop() {
+		m, _ := sip.Parse(invite)
+		x.TurnAway(m.(*sip.Request), flowOf(sip.UDP), time.Second)
+		m, _ = sip.Parse(ack)
+		x.Receive(m, flowOf(sip.UDP))
+		o.lines = o.lines[:0]
+	}
 }
 
 func BenchmarkClientInvite(b *testing.B) {

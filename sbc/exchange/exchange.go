@@ -4,6 +4,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -78,6 +79,8 @@ type Exchange struct {
 	wheel   *wheel
 	counts  counts
 
+	seed maphash.Seed // of tags that must be the same again
+
 	randMu sync.Mutex
 	rand   *rand.ChaCha8
 }
@@ -124,7 +127,7 @@ func New(d Deps) (*Exchange, error) {
 	return &Exchange{
 		sender: d.Sender, log: d.Log, timers: d.Timers, max: int64(d.Max),
 		clients: newTable[*Client](), servers: newTable[*Server](), unacked: newTable[*Server](),
-		rand: rand.NewChaCha8(seed), wheel: newWheel(),
+		rand: rand.NewChaCha8(seed), wheel: newWheel(), seed: maphash.MakeSeed(),
 	}, nil
 }
 

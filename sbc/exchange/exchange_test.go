@@ -483,3 +483,29 @@ func TestStopEndsEverythingInSilence(t *testing.T) {
 		empty(t, x)
 	})
 }
+
+func TestTurningAwayKeepsNothingAndSaysTheSameAgain(t *testing.T) {
+	x, w, o := start(t, 0)
+	defer x.Stop()
+	for range 2 {
+		if !x.TurnAway(request(sip.INVITE, 1), flowOf(sip.UDP), 2*time.Second) {
+			t.Error("a new request is not turned away")
+		}
+	}
+	a, b := w.sent[0].(*sip.Response), w.sent[1].(*sip.Response)
+	if a.StatusCode != 503 || sip.HeaderValue(a, "Retry-After") != "2" || sip.ToTag(a) == "" || string(sip.Bytes(a)) != string(sip.Bytes(b)) {
+		t.Errorf("answers:\n%s\n%s", sip.Bytes(a), sip.Bytes(b))
+	}
+	ack := request(sip.ACK, 1)
+	sip.SetToTag(ack, sip.ToTag(a))
+	x.Receive(ack, flowOf(sip.UDP))
+	empty(t, x)
+	x.Receive(request(sip.INVITE, 2), flowOf(sip.UDP))
+	if x.TurnAway(request(sip.INVITE, 2), flowOf(sip.UDP), time.Second) {
+		t.Error("a request that is being handled is turned away")
+	}
+	want(t, "told", o.log(), "ack, INVITE")
+	if n := x.Stats().Refused; n != 2 {
+		t.Errorf("%d refused", n)
+	}
+}

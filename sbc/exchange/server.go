@@ -1,7 +1,9 @@
 package exchange
 
 import (
+	"hash/maphash"
 	"strconv"
+	"time"
 
 	"linekeeper/sbc/sip"
 	"linekeeper/sbc/txn"
@@ -116,6 +118,22 @@ func (x *Exchange) open(req *sip.Request, flow sip.Flow) *Server {
 	}
 	s.step(txn.Input{What: txn.Begun}, act{})
 	return s
+}
+
+// TurnAway answers a request that begins something with 503 and Retry-After, and keeps
+// nothing of it, not even a transaction: one that is repeated is answered alike, and
+// the ACK finds nobody (RFC 3261 8.2.7). It is false for a request whose transaction
+// there is already, which must not hear two answers.
+func (x *Exchange) TurnAway(req *sip.Request, flow sip.Flow, after time.Duration) bool {
+	var room [256]byte
+	key := appendServerKey(room[:0], req, req.Method, flow.Zone)
+	if _, ok := x.servers.get(key); ok {
+		return false
+	}
+	x.counts.refused.Add(1)
+	busy := sip.Reject{Code: 503, After: after}
+	_ = x.put(flow, busy.Response(req, "t"+strconv.FormatUint(maphash.Bytes(x.seed, key), 36))) // counted; nobody to tell
+	return true
 }
 
 func (x *Exchange) repeated(s *Server, flow sip.Flow) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -21,7 +22,8 @@ import (
 // Each has a buffer of 64 KiB, for each socket.
 const batchSize = 8
 
-// controlRoom holds the control messages of a datagram: IP_PKTINFO or IPV6_PKTINFO.
+// controlRoom holds the control messages of a datagram: when it came, and IP_PKTINFO
+// or IPV6_PKTINFO.
 const controlRoom = 128
 
 // manyHeader is struct mmsghdr.
@@ -115,17 +117,22 @@ func (s *datagrams) read() {
 				s.take(name, b.rooms[i][:b.heads[i].n], b.control[i][:b.heads[i].Controllen], from)
 			}
 		}
+		if n == batchSize { // more waits: what these began comes first, else it waits unseen
+			runtime.Gosched()
+		}
 	}
 }
 
 // take hands up one datagram if it is wanted and is a message.
 func (s *datagrams) take(zone string, raw, ancillary []byte, from netip.AddrPort) {
 	w := s.zone.wire
-	if w.guard.Admit(from.Addr(), time.Now()) != Admitted || keepAlive(raw) {
+	now := time.Now()
+	if w.guard.Admit(from.Addr(), now) != Admitted || keepAlive(raw) {
 		return
 	}
 	local := s.bound
-	if to := destination(ancillary); to.IsValid() {
+	to, came := origins(ancillary)
+	if to.IsValid() {
 		local = netip.AddrPortFrom(to, s.bound.Port())
 	}
 	flow := sip.Flow{Zone: zone, Transport: sip.UDP, Local: local, Remote: from}
@@ -135,5 +142,5 @@ func (s *datagrams) take(zone string, raw, ancillary []byte, from netip.AddrPort
 		w.malformed(m, flow, err)
 		return
 	}
-	w.deliver(m, flow)
+	w.deliver(m, flow, w.late != nil && !came.IsZero() && now.Sub(came) > w.limits.Stale)
 }

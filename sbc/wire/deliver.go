@@ -7,8 +7,8 @@ import (
 	"linekeeper/sbc/sip"
 )
 
-// deliver validates a message and hands it up.
-func (w *Wire) deliver(m sip.Message, flow sip.Flow) {
+// deliver validates a message and hands it up. late says that it has waited for long.
+func (w *Wire) deliver(m sip.Message, flow sip.Flow, late bool) {
 	switch m := m.(type) {
 	case *sip.Request:
 		if w.guard.scanner(m, flow.Remote.Addr()) {
@@ -19,6 +19,10 @@ func (w *Wire) deliver(m sip.Message, flow sip.Flow) {
 			return
 		}
 		sip.Stamp(m, flow.Remote)
+		if late && w.late(m, flow) {
+			w.stats.late.Add(1)
+			return
+		}
 	case *sip.Response:
 		if err := sip.ValidateResponse(m); err != nil {
 			w.malformed(nil, flow, err)

@@ -6,6 +6,7 @@
 // dialog or an extension.
 //
 //	socket ─▶ guard ─▶ parse ─▶ validate ─▶ Handler.Receive
+//	                                  └ waited for long ─▶ Deps.Late may answer first
 //	Send ─▶ UDP: written at once · stream: queued, connected in the background
 //
 // A datagram of up to 65,507 octets, the most that IPv4 can carry, is sent as it

@@ -38,6 +38,9 @@ type Limits struct {
 	// ReadBuffer is the kernel's receive buffer per UDP socket in octets. It
 	// takes the burst of a whole building registering after a power cut.
 	ReadBuffer int
+	// Stale is how long a datagram may have waited in the kernel before Deps.Late
+	// is asked. Who began a call repeats it after 500 ms (RFC 3261 17.1.1.2).
+	Stale time.Duration
 }
 
 // Defaults are the limits for an office of up to a thousand phones.
@@ -57,6 +60,7 @@ func Defaults() Limits {
 		Unacked:        20 * time.Second,
 		Dead:           4 * time.Second,
 		ReadBuffer:     4 << 20,
+		Stale:          200 * time.Millisecond,
 	}
 }
 
@@ -77,6 +81,7 @@ func (l Limits) orDefaults() Limits {
 	fill(&l.Unacked, d.Unacked)
 	fill(&l.Dead, d.Dead)
 	fill(&l.ReadBuffer, d.ReadBuffer)
+	fill(&l.Stale, d.Stale)
 	return l
 }
 

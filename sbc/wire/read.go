@@ -120,7 +120,7 @@ func (c *conn) feed(stream *sip.Stream, data []byte, p *patience) bool {
 			}
 			p.greeted, p.begun = true, time.Time{}
 			c.greeted.Store(true)
-			w.deliver(m, c.flow)
+			w.deliver(m, c.flow, false)
 		}
 		if err == nil {
 			return true

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,27 +50,29 @@ func scope(addr netip.Addr) uint32 {
 	return uint32(link.Index)
 }
 
-// destination reads from control messages which local address a datagram came
-// to (IP_PKTINFO, IPV6_PKTINFO); the zero value where they do not say.
-func destination(control []byte) netip.Addr {
+// origins reads from control messages which local address a datagram came to
+// (IP_PKTINFO, IPV6_PKTINFO) and when (SO_TIMESTAMPNS); zero values where they do
+// not say.
+func origins(control []byte) (to netip.Addr, came time.Time) {
 	for len(control) > 0 {
 		header, data, rest, err := unix.ParseOneSocketControlMessage(control)
 		if err != nil {
-			return netip.Addr{}
+			break
 		}
 		switch {
+		case header.Level == unix.SOL_SOCKET && header.Type == unix.SO_TIMESTAMPNS && len(data) >= 16:
+			came = time.Unix(int64(binary.NativeEndian.Uint64(data)), int64(binary.NativeEndian.Uint64(data[8:])))
 		case header.Level == unix.IPPROTO_IP && header.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-			return netip.AddrFrom4([4]byte(data[4:8])) // ipi_spec_dst: never a broadcast address
+			to = netip.AddrFrom4([4]byte(data[4:8])) // ipi_spec_dst: never a broadcast address
 		case header.Level == unix.IPPROTO_IPV6 && header.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-			addr := netip.AddrFrom16([16]byte(data[:16]))
-			if addr.IsLinkLocalUnicast() {
-				addr = addr.WithZone(strconv.Itoa(int(binary.NativeEndian.Uint32(data[16:20]))))
+			to = netip.AddrFrom16([16]byte(data[:16]))
+			if to.IsLinkLocalUnicast() {
+				to = to.WithZone(strconv.Itoa(int(binary.NativeEndian.Uint32(data[16:20]))))
 			}
-			return addr
 		}
 		control = rest
 	}
-	return netip.Addr{}
+	return to, came
 }
 
 // origin is the control message that makes a datagram leave from local.

@@ -46,6 +46,9 @@ func prepareUDP(fd int, local netip.AddrPort, dscp uint8, buffer int) error {
 		return err
 	}
 	growBuffers(fd, buffer)
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+		return fmt.Errorf("ask for times of arrival: %w", err)
+	}
 	level, pmtu, dont, info := unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT, unix.IP_PKTINFO
 	if v6 {
 		level, pmtu, dont, info = unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT, unix.IPV6_RECVPKTINFO

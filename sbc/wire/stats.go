@@ -20,12 +20,15 @@ type Stats struct {
 	// LargeStreams counts requests too large for UDP that went over TCP,
 	// LargeDatagrams those whose peer takes none.
 	LargeStreams, LargeDatagrams uint64
+	// Late counts requests that Deps.Late answered.
+	Late uint64
 	// Conns is how many stream connections stand or are being made.
 	Conns int
 }
 
 type counters struct {
 	received, sent, malformed, answered, blocked atomic.Uint64
+	late                                         atomic.Uint64
 	largeStream, largeDatagram                   atomic.Uint64
 	conns                                        atomic.Int64
 }
@@ -37,6 +40,7 @@ func (w *Wire) Stats() Stats {
 		Sent:         w.stats.sent.Load(),
 		Malformed:    w.stats.malformed.Load(),
 		Answered:     w.stats.answered.Load(),
+		Late:         w.stats.late.Load(),
 		Blocked:      w.stats.blocked.Load(),
 		LargeStreams: w.stats.largeStream.Load(), LargeDatagrams: w.stats.largeDatagram.Load(),
 		Conns: int(w.stats.conns.Load()),

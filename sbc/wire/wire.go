@@ -54,6 +54,10 @@ type Deps struct {
 	Log *slog.Logger
 	// Guard decides which sources are heard.
 	Guard *Guard
+	// Late is asked about a valid request that waited longer than Limits.Stale to be
+	// read: the box has more to do than it can. True: it has been answered, the
+	// handler need not see it. It is called like the handler. Nil: all are taken.
+	Late func(req *sip.Request, flow sip.Flow) bool
 	// Limits bound queues, connections and patience; zero fields take Defaults.
 	Limits Limits
 }
@@ -64,6 +68,7 @@ type Wire struct {
 	limits     Limits
 	first      []Zone
 	handler    Handler
+	late       func(*sip.Request, sip.Flow) bool
 	tap        atomic.Pointer[Tap]
 	stats      counters
 	bad        folded
@@ -85,6 +90,7 @@ func New(deps Deps) *Wire {
 	return &Wire{
 		guard:  deps.Guard,
 		limits: deps.Limits.orDefaults(),
+		late:   deps.Late,
 		first:  slices.Clone(deps.Zones),
 		zones:  make(map[string]*zone),
 		bad:    folded{log: deps.Log, text: "bad sip input"},
