@@ -58,7 +58,8 @@ func (s *Stage) CloudCalls(t *testing.T, number string, script func(*Script)) *S
 	return s.Cloud.Play(t, "cloud-calls", sippAddr+":5062", contactSeen(t, s.cloud, number), false, script)
 }
 
-// Ends wants every script played to its end, the cloud's too.
+// Ends wants every script played to its end, the cloud's too, and the daemon to
+// hold nothing of their calls.
 func (s *Stage) Ends(t *testing.T, within time.Duration, scripts ...*SIPp) {
 	t.Helper()
 	for _, p := range scripts {
@@ -76,6 +77,12 @@ func (s *Stage) Ends(t *testing.T, within time.Duration, scripts ...*SIPp) {
 		t.Fatal(err)
 	}
 	s.cloud.Succeeds(t, 5*time.Second)
+	eventually(t, 40*time.Second, "the daemon holds no call and no media", func() (string, bool) { // a lost answer keeps a call's owner for 64*T1
+		page := s.Box.scrape(t)
+		calls, known := page[`linekeeper_held{what="call"}`]
+		streams := page[`linekeeper_held{what="stream"}`]
+		return fmt.Sprintf("%v calls, %v streams", calls, streams), known && calls == 0 && streams == 0
+	})
 }
 
 // Record is what the daemon keeps of a call.
