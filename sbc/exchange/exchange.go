@@ -200,13 +200,12 @@ func (x *Exchange) Send(m sip.Message, flow sip.Flow) error {
 // Lost ends every client transaction on flow with ErrLost. A flow without a
 // connection number matches any connection to the same peer.
 func (x *Exchange) Lost(flow sip.Flow, err error) {
-	hit := x.clients.all(func(c *Client) bool {
-		f := c.Flow()
+	lost := func(f sip.Flow) bool {
 		return f.Zone == flow.Zone && f.Transport == flow.Transport && f.Remote == flow.Remote &&
 			(f.Conn == flow.Conn || f.Conn == 0 || flow.Conn == 0)
-	})
-	for _, c := range hit {
-		if c.fallBack() {
+	}
+	for _, c := range x.clients.all(func(c *Client) bool { return lost(c.Flow()) }) {
+		if c.fallBack(lost) {
 			continue
 		}
 		c.step(txn.Input{What: txn.Broken}, act{err: err})

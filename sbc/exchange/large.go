@@ -9,8 +9,11 @@ import (
 
 // larger is the error of a Sender for a request that is too large for UDP
 // (RFC 3261 18.1.1): nothing was sent, it may go over another flow. When that
-// comes to nothing the transaction tries UDP after all.
-type larger interface{ Over() sip.Flow }
+// comes to nothing the transaction sends it by UDP anyway.
+type larger interface {
+	Over() sip.Flow
+	Anyway() error
+}
 
 // begin makes the machine for a flow.
 func (c *Client) begin(flow sip.Flow) txn.Machine {
@@ -34,10 +37,13 @@ func (c *Client) send(again bool) {
 	flow := c.Flow()
 	err := c.x.put(flow, req)
 	var l larger
+	if errors.As(err, &l) && c.fellBack() {
+		err = l.Anyway()
+	}
 	switch {
 	case err == nil, c.Flow() != flow: // sent, or begun anew on another flow meanwhile
 	case errors.As(err, &l) && c.move(l.Over()):
-	case c.fallBack():
+	case c.fallBack(func(f sip.Flow) bool { return f == flow }):
 	default:
 		c.step(txn.Input{What: txn.Broken}, act{err: err})
 	}
@@ -56,10 +62,14 @@ func (c *Client) move(flow sip.Flow) bool {
 }
 
 // fallBack begins anew as a datagram after all, where the stream has failed before
-// any answer came. It says whether it did.
-func (c *Client) fallBack() bool {
+// any answer came. It says whether it did, or had already: who sends and who is
+// told of the loss may both come here.
+func (c *Client) fallBack(lost func(sip.Flow) bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !lost(c.Flow()) {
+		return true
+	}
 	st := c.machine.State()
 	if c.over.Load() == nil || c.back || c.req == nil || st != txn.Calling && st != txn.Trying {
 		return false
@@ -68,6 +78,13 @@ func (c *Client) fallBack() bool {
 	c.over.Store(nil)
 	c.againLocked(c.flow)
 	return true
+}
+
+// fellBack says whether a stream has been tried and has failed.
+func (c *Client) fellBack() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.back
 }
 
 // againLocked starts the transaction over on a flow.

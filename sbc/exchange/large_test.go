@@ -11,10 +11,14 @@ import (
 )
 
 // streamed is what a Sender says of a request too large for a datagram.
-type streamed struct{ flow sip.Flow }
+type streamed struct {
+	flow   sip.Flow
+	anyway func() error
+}
 
 func (s streamed) Error() string  { return "too large" }
 func (s streamed) Over() sip.Flow { return s.flow }
+func (s streamed) Anyway() error  { return s.anyway() }
 
 // narrow refuses INVITEs as datagrams while a stream may be had.
 type narrow struct {
@@ -23,17 +27,20 @@ type narrow struct {
 }
 
 func (n *narrow) Send(flow sip.Flow, m sip.Message) error {
+	anyway := func() error {
+		if v := m.Via(); v != nil {
+			n.mu.Lock()
+			n.lines = append(n.lines, "by "+string(flow.Transport)+" via "+v.Transport)
+			n.mu.Unlock()
+		}
+		return n.wire.Send(flow, m)
+	}
 	if req, ok := m.(*sip.Request); ok && req.Method == sip.INVITE && flow.Transport == sip.UDP && !n.none {
 		over := flowOf(sip.TCP)
 		over.Conn = 7
-		return streamed{over}
+		return streamed{over, anyway}
 	}
-	if v := m.Via(); v != nil {
-		n.mu.Lock()
-		n.lines = append(n.lines, "by "+string(flow.Transport)+" via "+v.Transport)
-		n.mu.Unlock()
-	}
-	return n.wire.Send(flow, m)
+	return anyway()
 }
 
 func startNarrow(t *testing.T) (*Exchange, *narrow, *owner) {
@@ -54,6 +61,20 @@ func TestLargeRequestGoesOverAStreamWithoutRepetition(t *testing.T) {
 		}
 		x.Receive(n.reply(t, "INVITE", 486), c.Flow())
 		want(t, "acknowledged on the same way", n.log(), "by tcp via TCP, 10s ACK")
+		want(t, "owner", o.log(), "486")
+		time.Sleep(time.Minute)
+		empty(t, x)
+	})
+}
+
+func TestLargeRequestIsADatagramThoughTheSenderOffersTheFailedStreamAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, n, o := startNarrow(t)
+		c := x.Do(draft(sip.INVITE, 1).Request(), flowOf(sip.UDP), o.on)
+		x.Lost(c.Flow(), errors.New("connection reset"))
+		time.Sleep(600 * time.Millisecond)
+		want(t, "wire", n.log(), "by tcp via TCP, 0s INVITE, by udp via UDP, 0s INVITE, by udp via UDP, 500ms INVITE")
+		x.Receive(n.reply(t, "INVITE", 486), flowOf(sip.UDP))
 		want(t, "owner", o.log(), "486")
 		time.Sleep(time.Minute)
 		empty(t, x)

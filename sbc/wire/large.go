@@ -26,6 +26,7 @@ const (
 type Larger struct {
 	flow   sip.Flow
 	octets int
+	anyway func() error
 }
 
 // Error says what was not sent.
@@ -36,6 +37,10 @@ func (e *Larger) Error() string {
 // Over is the flow to send it on instead. When it is lost, the datagram is better
 // than nothing: Send takes it then.
 func (e *Larger) Over() sip.Flow { return e.flow }
+
+// Anyway sends the datagram that it was meant to be, whatever its size: for who
+// has seen the other flow fail.
+func (e *Larger) Anyway() error { return e.anyway() }
 
 // datagramOnly are the peers that take no TCP.
 type datagramOnly struct {
@@ -61,19 +66,19 @@ func (d *datagramOnly) note(a netip.AddrPort, now time.Time) {
 // larger looks for a way over TCP for a request of so many octets (RFC 3261
 // 18.1.1); nil says that the datagram has to do. An ACK has no transaction that
 // could fall back: it takes a connection that stands or none.
-func (z *zone) larger(flow sip.Flow, req *sip.Request, octets int) error {
+func (z *zone) larger(flow sip.Flow, req *sip.Request, octets int, anyway func() error) error {
 	if octets <= largest {
 		return nil
 	}
 	w := z.wire
 	if req.Method == sip.ACK {
 		if c := z.find(sip.Flow{Transport: sip.TCP, Remote: flow.Remote}); c != nil && c.stands() {
-			return &Larger{c.flow, octets}
+			return &Larger{c.flow, octets, anyway}
 		}
 	} else if !w.unstreamed.has(flow.Remote, time.Now()) {
 		if c, err := z.try(flow.Remote); err == nil {
 			w.stats.largeStream.Add(1)
-			return &Larger{c.flow, octets}
+			return &Larger{c.flow, octets, anyway}
 		}
 		w.unstreamed.note(flow.Remote, time.Now())
 	}
@@ -90,7 +95,10 @@ func (z *zone) try(remote netip.AddrPort) (*conn, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sock == nil && c.cause == nil && !c.tried {
+	if c.cause != nil { // refused before anybody could look
+		return nil, c.cause
+	}
+	if c.sock == nil && !c.tried {
 		c.tried = true
 		time.AfterFunc(z.wire.limits.Try, func() {
 			if !c.stands() {

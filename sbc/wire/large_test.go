@@ -198,3 +198,33 @@ func descriptorListening(t *testing.T) netip.AddrPort {
 	}
 	return addrOf(name)
 }
+
+// TestRefusedConnectionIsNotTriedTwice refuses at once, before or after Send
+// has looked: the datagram has to do from then on.
+func TestRefusedConnectionIsNotTriedTwice(t *testing.T) {
+	box, in := run(t, wire.Limits{}, lan("lan", "127.0.0.1:0", sip.UDP))
+	for range 100 {
+		peer, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		flow, err := box.Flow("lan", sip.UDP, peer.LocalAddr().(*net.UDPAddr).AddrPort())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var larger *wire.Larger
+		if err := box.Send(flow, bulky(t, "first", 2000)); err != nil && !errors.As(err, &larger) {
+			t.Fatal(err)
+		}
+		in.next(t) // the connection is lost
+		if err := box.Send(flow, bulky(t, "second", 2000)); err != nil {
+			t.Fatal(err)
+		}
+		if larger != nil {
+			if err := larger.Anyway(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

@@ -244,14 +244,20 @@ func (z *zone) sendDatagram(flow sip.Flow, m sip.Message) error {
 	}
 	raw := sip.Bytes(m)
 	if req, ok := m.(*sip.Request); ok && len(raw) > largest {
-		if err := z.larger(flow, req, len(raw)); err != nil {
+		if err := z.larger(flow, req, len(raw), func() error { return s.put(raw, flow) }); err != nil {
 			return z.instead(err, req)
 		}
 	}
-	z.wire.observe(Out, flow, raw)
+	return s.put(raw, flow)
+}
+
+// put writes one datagram.
+func (s *datagrams) put(raw []byte, flow sip.Flow) error {
+	w := s.zone.wire
+	w.observe(Out, flow, raw)
 	if err := s.write(raw, flow.Local.Addr(), flow.Remote); err != nil {
 		return err
 	}
-	z.wire.stats.sent.Add(1)
+	w.stats.sent.Add(1)
 	return nil
 }
