@@ -1,6 +1,6 @@
 // Package e2e runs the whole daemon among strangers: baresip as phones and as
-// the far party, Kamailio as the cloud PBX, SIPp on either side, dumpcap and
-// tshark as witnesses. Each test builds a town of network namespaces for
+// the far party, Kamailio as the cloud PBX, SIPp on either side, sipvicious and
+// sipsak as intruders, dumpcap and tshark as witnesses. Each test builds a town of network namespaces for
 // itself and takes it down again.
 //
 //	phone 1 ─┐                  ┌───────┐
