@@ -32,7 +32,7 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 		MaxCalls: site.Quality.MaxCalls, MinExpires: lanMinExpires, MaxExpires: lanMaxExpires,
 		Trunk: sbc.Trunk{
 			Zone: trunkZone, Domain: domain(site), Expires: site.Provider.Register.Expires.D(),
-			Spacing: site.Provider.Register.Spacing.D(), Refresh: site.Provider.Register.NATRefresh.D(), Exclusive: p.Exclusive,
+			Spacing: site.Provider.Register.Spacing.D(), Refresh: site.Provider.Register.NATRefresh.D(), Exclusive: p.Exclusive, Outbound: p.Register.Outbound,
 			Summary: slices.Contains(p.Subscribe, string(event.Summary)),
 		},
 		Sides: map[string]sbc.MediaSide{

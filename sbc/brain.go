@@ -201,7 +201,7 @@ func (s *Switch) lineTarget(inv call.Invite, cfg *Config, account string, d numb
 		Name: "line " + account, Line: account, Flow: flow, Routes: routes,
 		URI:         sip.URI{Scheme: "sip", User: userPart(cfg.Book.Write(d, cfg.Profile.Write)), Host: domain},
 		From:        dialog.Address{Display: caller.Name, URI: sip.URI{Scheme: "sip", User: user, Host: domain}},
-		Contact:     contactURI(l.Account, flow),
+		Contact:     cfg.lineContact(l.Account, flow),
 		Credentials: &sip.Credentials{User: l.Auth, Password: l.Password},
 		Side:        s.side(cfg, flow),
 	}
@@ -234,7 +234,7 @@ func (s *Switch) wayOut(inv call.Invite, cfg *Config, account string, d number.D
 			continue
 		}
 		u := t
-		u.Name, u.Flow, u.Routes, u.Contact, u.Side = t.Name+" by "+spare.Addr.String(), flow, nil, contactURI(t.Contact.User, flow), s.side(cfg, flow)
+		u.Name, u.Flow, u.Routes, u.Contact, u.Side = t.Name+" by "+spare.Addr.String(), flow, nil, cfg.lineContact(t.Contact.User, flow), s.side(cfg, flow)
 		targets = append(targets, u)
 	}
 	if s.lines.standings.doubted(first, now) {

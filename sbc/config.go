@@ -114,6 +114,8 @@ type Trunk struct {
 	// Expires is what is asked for, Spacing the pause between two lines' first
 	// registrations, Refresh the NAT keep-alive; zero values switch the latter two off.
 	Expires, Spacing, Refresh time.Duration
+	// Outbound asks the registrar to keep each line as a flow (RFC 5626).
+	Outbound bool
 	// Exclusive says that an account must be registered once only.
 	Exclusive bool
 	// Summary says that each line subscribes to its mailbox's lamp (RFC 3842).

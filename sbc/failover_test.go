@@ -120,7 +120,7 @@ func TestLineReturnsToThePreferredServerOnceItIsSteady(t *testing.T) {
 		back := time.Duration(0)
 		for back == 0 && time.Since(began) < 20*time.Minute {
 			w.s.Probe(0, func(int, time.Duration) {})
-			<-time.After(10 * time.Second)
+			<-time.After(registerPatience / 2)
 			for len(a.in) > 0 {
 				req := a.next().(*sip.Request)
 				if req.Method == sip.REGISTER {

@@ -230,10 +230,11 @@ func (o *lineOwner) request(c *lineConfig, flow sip.Flow, e line.Register) *sip.
 	aor := sip.URI{Scheme: "sip", User: c.line.Account, Host: c.trunk.Domain}
 	from := &sip.From{Address: aor, Params: sip.Params{{K: "tag", V: o.tag}}}
 	contact := contactURI(c.line.Account, flow)
+	extra := outboundHeaders(c, &contact)
 	d := sip.Draft{
 		Method: sip.REGISTER, Target: sip.URI{Scheme: "sip", Host: c.trunk.Domain}, From: from, To: &sip.To{Address: aor},
-		CallID: o.callID, Seq: o.seq, Contact: &contact,
-		Headers: []sip.Header{sip.ExpiresHeader(e.Expires), sip.NewHeader("Allow", Allow), sip.NewHeader("User-Agent", c.agent)},
+		CallID: o.callID, Seq: o.seq,
+		Headers: append(extra, sip.ExpiresHeader(e.Expires), sip.NewHeader("Allow", Allow), sip.NewHeader("User-Agent", c.agent)),
 	}
 	if e.Auth {
 		o.mu.Lock()
@@ -270,6 +271,7 @@ func (o *lineOwner) answered(e line.Register, flow sip.Flow, ev exchange.ClientE
 	a := line.Answer{Try: e.Try, Code: int(resp.StatusCode)}
 	a.RetryAfter, _ = sip.RetryAfterOf(resp)
 	a.MinExpires, _ = sip.MinExpiresOf(resp)
+	a.FlowTimer = flowTimerOf(resp)
 	if cs := sip.Challenges(resp); len(cs) > 0 && (a.Code == 401 || a.Code == 407) {
 		a.Stale = cs[0].Stale
 		o.mu.Lock()

@@ -55,9 +55,24 @@ func (m *Machine) granted(now time.Time, a Answer) {
 	m.alarm(AlarmCertificate, false)
 	m.alarm(AlarmDuplicate, m.cfg.Exclusive && a.Others > 0)
 	m.do(WakeAfter{m.refresh(granted)})
-	if m.cfg.NATRefresh > 0 && !wasBound {
-		m.do(PingAfter{m.cfg.NATRefresh})
+	was := m.keep
+	m.keep = m.pace(a.FlowTimer)
+	if m.keep > 0 && (!wasBound || was != m.keep) {
+		m.do(PingAfter{m.keep})
 	}
+}
+
+// pace is how often a keep-alive goes out: as the site has it, and within four
+// fifths of what the provider's edge waits for (RFC 5626 4.4.1).
+func (m *Machine) pace(edge time.Duration) time.Duration {
+	if edge < shortestFlowTimer {
+		return m.cfg.NATRefresh
+	}
+	most := edge * 4 / 5
+	if m.cfg.NATRefresh > 0 {
+		most = min(most, m.cfg.NATRefresh)
+	}
+	return most
 }
 
 // refresh is when to ask again: 80 to 90 % of what was granted, so that many

@@ -24,6 +24,9 @@ type (
 		RetryAfter time.Duration
 		// MinExpires is the header of that name in a 423; 0: none.
 		MinExpires time.Duration
+		// FlowTimer is the header of that name: how long the flow is kept without a
+		// sign of life (RFC 5626 4.4.1); 0: none.
+		FlowTimer time.Duration
 		// Stale says that a 401 or 407 called only our nonce old (RFC 7616 3.3).
 		Stale bool
 	}

@@ -21,16 +21,18 @@ type Config struct {
 
 // Bounds and paces of a line.
 const (
-	defaultExpires  = 600 * time.Second
-	firstWait       = time.Second
-	longestWait     = 5 * time.Minute
-	cutWait         = time.Minute // while the path is known to be gone: mode wakes us earlier
-	rejectWait      = 30 * time.Second
-	longestAfter    = time.Hour      // bound of Retry-After
-	longestExpires  = 24 * time.Hour // bound of what a provider grants or demands
-	maxRejects      = 3              // tries with refused credentials (PROVIDERS.md, Telekom)
-	maxStale        = 3              // stale nonces in a row
-	maxIntervalTrys = 2              // 423s in a row
+	defaultExpires = 600 * time.Second
+	firstWait      = time.Second
+	longestWait    = 5 * time.Minute
+	cutWait        = time.Minute // while the path is known to be gone: mode wakes us earlier
+	rejectWait     = 30 * time.Second
+	longestAfter   = time.Hour // bound of Retry-After
+	// shortestFlowTimer is the least Flow-Timer that is believed.
+	shortestFlowTimer = 10 * time.Second
+	longestExpires    = 24 * time.Hour // bound of what a provider grants or demands
+	maxRejects        = 3              // tries with refused credentials (PROVIDERS.md, Telekom)
+	maxStale          = 3              // stale nonces in a row
+	maxIntervalTrys   = 2              // 423s in a row
 )
 
 // phase is what the REGISTER under way has proved.
@@ -61,6 +63,7 @@ type Machine struct {
 	brief   int // 423s in a row
 	failed  int // refusals of the credentials
 	cut     bool
+	keep    time.Duration // pace of the keep-alives; 0: none
 	until   time.Time
 	alarms  [AlarmCertificate + 1]bool
 	out     []Effect
@@ -206,8 +209,8 @@ func (m *Machine) due(now time.Time) {
 }
 
 func (m *Machine) ping() {
-	if m.state == Bound && m.cfg.NATRefresh > 0 {
+	if m.state == Bound && m.keep > 0 {
 		m.do(Ping{m.target})
-		m.do(PingAfter{m.cfg.NATRefresh})
+		m.do(PingAfter{m.keep})
 	}
 }

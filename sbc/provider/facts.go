@@ -60,7 +60,7 @@ func generic() Profile {
 		Sources: map[string]Source{
 			"Transports":      ours("RFC 3261 18; UDP where nothing is said"),
 			"Ports":           ours("RFC 3261 19.1.2"),
-			"Register":        ours("600 s, 300 ms apart, keep-alive every 25 s below the usual NAT time of 30 s"),
+			"Register":        ours("600 s, 300 ms apart, keep-alive every 25 s below the usual NAT time of 30 s; a registrar's Flow-Timer is kept in any case"),
 			"Codecs":          ours("A-law first as in Europe, wideband and Opus offered"),
 			"SRTP":            ours("offered, plain RTP taken"),
 			"Keying":          ours("SDES is what SIP trunks have"),

@@ -117,7 +117,7 @@ func rows(p Profile) []row {
 	return []row{
 		of("Transports", "transports, the default first", join(texts(p.Transports))),
 		of("Ports", "ports", ports(p.Ports)),
-		of("Register", "registration", fmt.Sprintf("%s asked for, %s; %s between two; keep-alive every %s", seconds(reg.Expires), most, reg.Spacing, reg.NATRefresh)),
+		of("Register", "registration", fmt.Sprintf("%s asked for, %s; %s between two; keep-alive every %s; kept as a flow (RFC 5626): %s", seconds(reg.Expires), most, reg.Spacing, reg.NATRefresh, yes(reg.Outbound))),
 		of("Exclusive", "an account may be registered once only", yes(p.Exclusive)),
 		of("CredentialTries", "tries with refused credentials", fmt.Sprint(p.CredentialTries)),
 		of("Codecs", "codecs, best first", join(p.Codecs)),

@@ -58,6 +58,7 @@ type Register struct {
 	Longest    time.Duration // most that the provider accepts, 0 if it names none
 	Spacing    time.Duration // least time between two registrations
 	NATRefresh time.Duration // keep-alive toward the provider
+	Outbound   bool          // the registrar keeps flows (RFC 5626)
 }
 
 // Identity is how the box tells the cloud who calls.
