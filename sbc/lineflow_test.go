@@ -59,8 +59,10 @@ func TestTheEdgesFlowTimerSetsThePaceOfKeepAlives(t *testing.T) {
 }
 
 func TestARefreshChangesTheServiceRoute(t *testing.T) {
-	inWorld(t, nil, func(t *testing.T, w *world) {
-		cloud := w.up("Service-Route: <sip:old.cloud.example;lr>")
+	inWorld(t, one, func(t *testing.T, w *world) {
+		cloud := w.cloud(5)
+		w.s.SetTargets([]Target{cloud.target()})
+		cloud.takes("Service-Route: <sip:old.cloud.example;lr>")
 		a := w.phone("22", 10)
 		calls := func(want string) {
 			t.Helper()
@@ -80,7 +82,6 @@ func TestARefreshChangesTheServiceRoute(t *testing.T) {
 		calls("old.cloud.example ")
 		for _, words := range [][]string{{"Service-Route: <sip:new.cloud.example;lr>, <sip:core.cloud.example;lr>"}, nil} {
 			<-time.After(7*time.Minute + 50*time.Second) // before four fifths of ten minutes
-			cloud.takes(words...)
 			cloud.takes(words...)
 			if words != nil {
 				calls("new.cloud.example core.cloud.example ")
