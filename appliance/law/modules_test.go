@@ -22,6 +22,7 @@ var reasons = map[string]string{
 	"github.com/pion/rtcp":                "RTCP packets",
 	"github.com/pion/rtp":                 "RTP packets",
 	"github.com/pion/srtp/v3":             "SRTP transforms",
+	"github.com/pion/stun/v3":             "STUN messages, by which phones keep their flows",
 	"github.com/prometheus/client_golang": "metrics in the form that others scrape",
 	"github.com/spf13/viper":              "the daemon's own few settings, from file and environment",
 	"github.com/vishvananda/netlink":      "links, addresses and routes of the kernel",

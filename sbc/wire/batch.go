@@ -136,6 +136,9 @@ func (s *datagrams) take(zone string, raw, ancillary []byte, from netip.AddrPort
 		local = netip.AddrPortFrom(to, s.bound.Port())
 	}
 	flow := sip.Flow{Zone: zone, Transport: sip.UDP, Local: local, Remote: from}
+	if s.keptAlive(flow, raw) {
+		return
+	}
 	w.observe(In, flow, raw)
 	m, err := sip.Parse(raw)
 	if err != nil {

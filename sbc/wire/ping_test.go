@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/stun/v3"
+
 	"linekeeper/sbc/sip"
 	"linekeeper/sbc/wire"
 )
@@ -77,5 +79,38 @@ func TestPingUsesAStandingConnectionAndNeverDials(t *testing.T) {
 	}
 	if err := box.Ping(sip.Flow{Zone: "none", Transport: sip.UDP, Remote: netip.MustParseAddrPort("127.0.0.1:5060")}); !errors.Is(err, wire.ErrNoZone) {
 		t.Errorf("ping in no zone: %v", err)
+	}
+}
+
+func TestSTUNOnTheSIPPortIsAnsweredFromIt(t *testing.T) {
+	box, told := run(t, wire.Limits{}, wire.Zone{Name: "lan", Listen: []wire.Listen{{Transport: sip.UDP, Addr: netip.MustParseAddrPort("127.0.0.1:0")}}})
+	at := box.Listening("lan")[0].Addr
+	phone, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer phone.Close()
+	if err := phone.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	ask := stun.MustBuild(stun.TransactionID, stun.BindingRequest)
+	if _, err := phone.Write(ask.Raw); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 200)
+	n, err := phone.Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &stun.Message{Raw: b[:n]}
+	var seen stun.XORMappedAddress
+	if err := m.Decode(); err != nil || seen.GetFrom(m) != nil || m.TransactionID != ask.TransactionID {
+		t.Fatalf("%x: %v", b[:n], err)
+	}
+	if mine := phone.LocalAddr().(*net.UDPAddr); seen.Port != mine.Port || !seen.IP.Equal(mine.IP) {
+		t.Errorf("told %v, sent from %v", seen, mine)
+	}
+	if len(told) != 0 {
+		t.Error("a keep-alive was handed up as a message")
 	}
 }
