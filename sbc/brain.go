@@ -7,6 +7,7 @@ import (
 
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/dialog"
+	"linekeeper/sbc/location"
 	"linekeeper/sbc/number"
 	"linekeeper/sbc/policy"
 	"linekeeper/sbc/provider"
@@ -32,7 +33,7 @@ func (r online) Route(inv call.Invite) call.Plan {
 	case number.Emergency:
 		return r.s.Emergency(inv, d)
 	case number.Extension:
-		if !inv.Silent && (cfg.Internal == provider.Cloud || inv.Through != nil && !r.s.reachable(d.Text)) {
+		if !inv.Silent && inv.Instance == "" && (cfg.Internal == provider.Cloud || inv.Through != nil && !r.s.reachable(d.Text)) {
 			if steps, err := r.s.wayOut(inv, cfg, caller.Account, d); err == nil {
 				return call.Plan{Way: call.Cloud, Steps: steps}
 			}
@@ -110,7 +111,10 @@ func (s *Switch) RingExtension(inv call.Invite, ext string) call.Plan {
 	if len(targets) == 0 {
 		step.Silent = lonely
 	}
-	step.Targets = append(targets, s.clientTargets(cfg, inv, ext)...)
+	step.Targets = targets
+	if inv.Instance == "" {
+		step.Targets = append(step.Targets, s.clientTargets(cfg, inv, ext)...)
+	}
 	if len(step.Targets) == 0 {
 		p := Refuse(480, fmt.Sprintf("extension %s is not registered", ext))
 		p.Way = way
@@ -119,35 +123,53 @@ func (s *Switch) RingExtension(inv call.Invite, ext string) call.Plan {
 	return call.Plan{Way: way, Steps: []call.Step{step}}
 }
 
-// phones are the targets of an extension's contacts.
+// phones are the targets of an extension's contacts: one a device, with its other
+// flows to fall back on.
 func (s *Switch) phones(cfg *Config, inv call.Invite, ext string) []call.Target {
 	var out []call.Target
-	e, _ := s.member(cfg, ext)
-	for _, b := range s.location.Lookup(time.Now(), ext) {
-		uri, err := sip.ParseURI(b.URI)
-		if err != nil {
+	for _, device := range location.Devices(s.location.Lookup(time.Now(), ext)) {
+		if inv.Instance != "" && device[0].Instance != inv.Instance {
 			continue
 		}
-		flow := b.Flow
-		host := flow.Local.Addr().Unmap().String()
-		who := inv.Shown()
-		number := who.Number
-		if who.Line != "" {
-			number = cfg.shown(number)
+		var flows []call.Target
+		for i := range device {
+			if t, ok := s.phoneTarget(cfg, inv, &device[i]); ok {
+				flows = append(flows, t)
+			}
 		}
-		from := dialog.Address{Display: who.Display, URI: sip.URI{Scheme: "sip", User: userPart(number), Host: host}}
-		if who.Anonymous || number == "" {
-			from, number = anonymous(), ""
+		if len(flows) > 0 {
+			flows[0].Flows = flows[1:]
+			out = append(out, flows[0])
 		}
-		headers := cfg.assert(policy.Named{Display: from.Display, URI: sip.URI{User: userPart(number)}}, false, false, host)
-		out = append(out, call.Target{
-			Name: "phone " + ext, Extension: ext, Flow: flow, URI: uri,
-			From: from, To: dialog.Address{Display: e.Name, URI: sip.URI{Scheme: "sip", User: ext, Host: host}},
-			Contact: contactURI(userPart(number), flow), Side: s.side(cfg, flow),
-			Headers: append(headers, s.diversionsInside(cfg, inv.Diverted, host)...),
-		})
 	}
 	return out
+}
+
+// phoneTarget is one contact of an extension; ok is false where it can't be read.
+func (s *Switch) phoneTarget(cfg *Config, inv call.Invite, b *location.Binding) (call.Target, bool) {
+	uri, err := sip.ParseURI(b.URI)
+	if err != nil {
+		return call.Target{}, false
+	}
+	e, _ := s.member(cfg, b.Extension)
+	flow := b.Flow
+	host := flow.Local.Addr().Unmap().String()
+	who := inv.Shown()
+	number := who.Number
+	if who.Line != "" {
+		number = cfg.shown(number)
+	}
+	from := dialog.Address{Display: who.Display, URI: sip.URI{Scheme: "sip", User: userPart(number), Host: host}}
+	if who.Anonymous || number == "" {
+		from, number = anonymous(), ""
+	}
+	headers := cfg.assert(policy.Named{Display: from.Display, URI: sip.URI{User: userPart(number)}}, false, false, host)
+	return call.Target{
+		Name: "phone " + b.Extension, Extension: b.Extension, Flow: flow, URI: uri, Routes: routesOf(b.Path),
+		From: from, To: dialog.Address{Display: e.Name, URI: sip.URI{Scheme: "sip", User: b.Extension, Host: host}},
+		Contact: contactURI(userPart(number), flow), Side: s.side(cfg, flow),
+		Headers: append(headers, s.diversionsInside(cfg, inv.Diverted, host)...),
+	}, true
 }
 
 // shown is a caller's number from the cloud as a phone shows it. A colleague

@@ -20,6 +20,13 @@ func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	}
 	cfg := s.cfg.Load()
 	inv := call.Invite{Dialled: dialled(&req.Recipient), Zone: flow.Zone}
+	if lanZone(flow.Zone) {
+		var aimed bool
+		if inv.Dialled, inv.Instance, aimed = s.aimed(&req.Recipient); !aimed {
+			s.answer(tx, req, 404)
+			return
+		}
+	}
 	var ok bool
 	switch c := cfg.client(flow); {
 	case c != nil && c.trunkLike():

@@ -148,6 +148,11 @@ func (c *courier) heard(t call.Target, proved bool, ev exchange.ClientEvent) {
 	case errors.Is(ev.Err, exchange.ErrBusy):
 		c.done(503)
 		return
+	case ev.Err != nil && len(t.Flows) > 0: // another flow of the same phone
+		next := t.Flows[0]
+		next.Flows = t.Flows[1:]
+		c.carry(next, nil)
+		return
 	case ev.Err != nil:
 		c.done(480)
 		return

@@ -275,6 +275,9 @@ func (o *owner) send(e call.Send) {
 		if first && ev.Response.StatusCode >= 400 {
 			o.explain(e.Flow, int(ev.Response.StatusCode))
 		}
+		if lanZone(e.Flow.Zone) {
+			o.s.ground(ev.Response)
+		}
 		_ = o.post(call.Answer{Leg: leg, Ref: ref, Resp: ev.Response, Flow: ev.Flow})
 	})
 	if first { // nothing else can be cancelled

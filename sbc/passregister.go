@@ -65,6 +65,10 @@ func (r *passing) read(now time.Time) int {
 	if len(contacts) > location.MaxContacts {
 		return 400
 	}
+	path, code := pathOf(r.req)
+	if code != 200 {
+		return code
+	}
 	for _, c := range contacts {
 		if c.Address.Wildcard {
 			if d, ok := sip.ExpiresOf(r.req); !ok || d != 0 || len(contacts) != 1 {
@@ -85,6 +89,7 @@ func (r *passing) read(now time.Time) int {
 			return 423
 		}
 		b := r.numbered(binding(r.ext, r.req, c, r.flow))
+		b.Path = path
 		if b.Instance != "" {
 			r.instance = b.Instance
 		}

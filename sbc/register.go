@@ -57,13 +57,22 @@ func minExpires(cfg *Config) sip.Header {
 // welcome answers a REGISTER that was taken with what is bound now.
 func (s *Switch) welcome(tx *exchange.Server, req *sip.Request, cfg *Config, bindings []location.Binding, now time.Time, extra ...sip.Header) {
 	resp := sip.Respond(req, 200, "", s.random())
-	for _, b := range bindings {
-		left := max(b.Expires.Sub(now)/time.Second, 0)
-		resp.AppendHeader(sip.NewHeader("Contact", "<"+b.URI+">;expires="+strconv.Itoa(int(left))))
+	gruu := sip.HasToken(req, "Supported", "gruu")
+	for i := range bindings {
+		resp.AppendHeader(sip.NewHeader("Contact", contactOf(req, &bindings[i], now, gruu)))
+	}
+	if sip.HasToken(req, "Supported", "path") {
+		for _, v := range sip.HeaderValues(req, "Path") { // RFC 3327 5.3
+			resp.AppendHeader(sip.NewHeader("Path", v))
+		}
+	}
+	for _, h := range flowHeaders(req, bindings) {
+		resp.AppendHeader(h)
 	}
 	for _, h := range extra {
 		resp.AppendHeader(h)
 	}
+	resp.AppendHeader(sip.NewHeader("Supported", "path, outbound, gruu"))
 	resp.AppendHeader(sip.NewHeader("Date", now.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")))
 	resp.AppendHeader(sip.NewHeader("Server", cfg.Agent))
 	tx.Respond(resp)
@@ -76,6 +85,10 @@ func (s *Switch) bind(cfg *Config, ext string, req *sip.Request, flow sip.Flow, 
 	seq, _ := sip.Seq(req)
 	id := sip.CallIDOf(req)
 	contacts := sip.Contacts(req)
+	path, code := pathOf(req)
+	if code != 200 {
+		return nil, code
+	}
 	var leave, come []location.Binding
 	for _, c := range contacts {
 		if c.Address.Wildcard {
@@ -89,7 +102,10 @@ func (s *Switch) bind(cfg *Config, ext string, req *sip.Request, flow sip.Flow, 
 			return nil, 423
 		}
 		b := binding(ext, req, c, flow)
-		b.CallID, b.CSeq = id, seq
+		b.CallID, b.CSeq, b.Path = id, seq, path
+		if b.Instance != "" && sip.HasToken(req, "Supported", "gruu") {
+			b.Temps = []string{tempPrefix + s.random()}
+		}
 		if asked == 0 {
 			b.Flow = sip.Flow{} // it names a contact by its address, not by who asks
 			leave = append(leave, b)
@@ -107,9 +123,7 @@ func binding(ext string, req *sip.Request, c *sip.Contact, flow sip.Flow) locati
 		Extension: ext, URI: sip.URIText(&c.Address), Flow: flow, Instance: strings.Trim(sip.ParamValue(c.Params, "+sip.instance"), "<>"),
 		UserAgent: clip(sip.HeaderValue(req, "User-Agent"), 128), Q: uint16(sip.ContactQ(c)),
 	}
-	if n, err := strconv.ParseUint(sip.ParamValue(c.Params, "reg-id"), 10, 31); err == nil {
-		b.RegID = uint32(n)
-	}
+	b.RegID = regID(req, c)
 	return b
 }
 

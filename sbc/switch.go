@@ -243,6 +243,9 @@ func (s *Switch) Request(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 		s.unavailable(tx, req, time.Second)
 		return
 	}
+	if lanZone(flow.Zone) && req.Method != sip.REGISTER {
+		s.ground(req)
+	}
 	if tag := sip.ToTag(req); tag != "" {
 		s.inDialog(tx, req, flow, tag)
 		return

@@ -26,6 +26,7 @@ func (m *Machine) dial(l *leg) {
 	l.stage, l.root = calling, l.talk
 	a := &ask{leg: l.id, purpose: forInvite, method: sip.INVITE, headers: m.inviteHeaders(t), body: body}
 	l.ref = m.send(l, a)
+	m.watchFlow(l)
 }
 
 func (m *Machine) inviteHeaders(t Target) []sip.Header {
@@ -132,6 +133,7 @@ func (m *Machine) sign(l *leg) {
 		return
 	}
 	l.heard = true
+	m.flowWorks(l)
 	m.do(Heard{l.target})
 	for _, o := range m.legs[1:] {
 		if o.pending() && !o.heard {
@@ -190,6 +192,9 @@ func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
 		was := l.stage
 		l.stage = gone
 		if was == leaving || !m.hunting() {
+			return
+		}
+		if resp.StatusCode == 430 && m.nextFlow(l) {
 			return
 		}
 		if resp.StatusCode == 488 && m.insist(l, a) {
@@ -272,6 +277,9 @@ func (m *Machine) failed(in Failed) {
 		was := l.stage
 		l.stage = gone
 		if was != leaving && m.hunting() {
+			if !l.heard && m.nextFlow(l) {
+				return
+			}
 			f := failure{code: 480, phrase: "Temporarily Unavailable", text: l.target.Name + ": " + in.Err.Error(), blame: blameOf(l), silent: !l.heard}
 			if l.target.Line != "" {
 				f.code, f.phrase = 408, "Request Timeout"

@@ -124,6 +124,9 @@ type Target struct {
 	Line string
 	// Flow is where the INVITE goes.
 	Flow sip.Flow
+	// Flows are other ways to the same device, tried in order where this one fails
+	// (RFC 5626).
+	Flows []Target
 	// URI is the request URI.
 	URI sip.URI
 	// From and To are the identities shown to the target.

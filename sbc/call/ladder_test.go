@@ -142,6 +142,11 @@ func (r *rig) parseStep(f []string) Step {
 			s.Ring, _ = time.ParseDuration(val)
 		case "silent":
 			s.Silent, _ = time.ParseDuration(val)
+		case "flow": // another way to the same phone
+			t := &s.Targets[len(s.Targets)-1]
+			other := *t
+			other.Name, other.Flows = val, nil
+			t.Flows = append(t.Flows, other)
 		case "line":
 			s.Targets[len(s.Targets)-1].Line = "22"
 			s.Targets[len(s.Targets)-1].Credentials = &sip.Credentials{User: "22", Password: "secret"}

@@ -283,6 +283,8 @@ func (m *Machine) due(key string) {
 		m.repeatReliably(l)
 	case name == "unpracked" && l != nil:
 		m.unpracked(l)
+	case name == "flow" && l != nil:
+		m.flowSilent(l)
 	case name == "refresh" && l != nil:
 		m.refresh(l)
 	case name == "expire" && l != nil:

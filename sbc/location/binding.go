@@ -23,9 +23,12 @@ type Binding struct {
 	Instance string `json:"instance,omitempty"`
 	// RegID is reg-id (RFC 5626 4.2); 0: none.
 	RegID uint32 `json:"reg_id,omitempty"`
-	// PubGRUU and TempGRUU are the GRUUs given to it (RFC 5627), if any.
-	PubGRUU  string `json:"pub_gruu,omitempty"`
-	TempGRUU string `json:"temp_gruu,omitempty"`
+	// Path is the way to it through the proxies before it (RFC 3327), in the order
+	// of Route headers.
+	Path []string `json:"path,omitempty"`
+	// Temps are the user parts of the temporary GRUUs given to it (RFC 5627), the
+	// newest first.
+	Temps []string `json:"temps,omitempty"`
 	// UserAgent is what the phone calls itself.
 	UserAgent string `json:"user_agent,omitempty"`
 	// CallID and CSeq order the registrations of one contact (RFC 3261 10.3 step 7).
@@ -33,8 +36,9 @@ type Binding struct {
 	CSeq   uint32 `json:"cseq"`
 	// Q is the preference, 0 to 1000 thousandths (RFC 3261 20.10).
 	Q uint16 `json:"q"`
-	// Since is when this contact first registered, Expires when it runs out.
+	// Since is when this contact first registered, Heard when last, Expires when it runs out.
 	Since   time.Time `json:"since"`
+	Heard   time.Time `json:"heard,omitzero"`
 	Expires time.Time `json:"expires"`
 }
 
@@ -42,14 +46,14 @@ type Binding struct {
 // and reg-id where both name one (RFC 5626 6), else the same URI, else the same
 // flow without instances: a phone that re-registers from its old socket under a
 // new URI has replaced itself, while many lines of one server differ in URI and
-// extension.
+// extension. Whoever comes through a proxy shares its flow with others.
 func (b *Binding) same(c *Binding) bool {
 	if b.named(c) {
 		return true
 	}
 	// Several contacts of one request are several phones, wherever they come from.
 	one := b.CallID == c.CallID && b.CSeq == c.CSeq
-	return b.Instance == "" && c.Instance == "" && !one && b.place() == c.place()
+	return b.Instance == "" && c.Instance == "" && len(b.Path)+len(c.Path) == 0 && !one && b.place() == c.place()
 }
 
 // named says whether b and c name the same contact: by instance and reg-id where

@@ -63,6 +63,7 @@ func (t *Table) Register(now time.Time, b Binding) ([]Binding, error) {
 	defer s.mu.Unlock()
 	old := s.exts[b.Extension]
 	next := make([]Binding, 0, len(old)+1)
+	b.Heard = now
 	if b.Since.IsZero() {
 		b.Since = now
 	}
@@ -74,9 +75,7 @@ func (t *Table) Register(now time.Time, b Binding) ([]Binding, error) {
 			if o.overtakes(&b) {
 				return live(old, now), ErrOutOfOrder
 			}
-			if o.Since.Before(b.Since) {
-				b.Since = o.Since
-			}
+			b.inherit(o)
 		default:
 			next = append(next, *o)
 		}

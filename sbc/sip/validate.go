@@ -16,7 +16,7 @@ const Supported = "timer, replaces, norefersub, 100rel"
 const MagicCookie = "z9hG4bK"
 
 // options are the option tags a peer may Require of the box.
-var options = map[string]bool{"timer": true, "replaces": true, "norefersub": true, "100rel": true}
+var options = map[string]bool{"path": true, "outbound": true, "gruu": true, "timer": true, "replaces": true, "norefersub": true, "100rel": true}
 
 // Supports says whether the box understands an option tag.
 func Supports(option string) bool { return options[strings.ToLower(option)] }
