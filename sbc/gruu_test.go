@@ -223,8 +223,7 @@ func TestAPhoneBehindAProxyIsReachedByItsPath(t *testing.T) {
 		}
 		invite := a.dials("22")
 		var hosts []string
-		for range 2 {
-			rung := proxy.gets(sip.INVITE)
+		for _, rung := range []*sip.Request{proxy.gets(sip.INVITE), proxy.gets(sip.INVITE)} {
 			hosts = append(hosts, rung.Recipient.Host)
 			routes := sip.Routes(rung)
 			if len(routes) != 2 || routes[0].Host != "near.example" || routes[1].Host != "far.example" {
