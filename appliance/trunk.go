@@ -52,7 +52,7 @@ func (b *Box) lanZoneOf(site *config.Site) wire.Zone {
 // be used.
 func (b *Box) trunkZoneOf(site *config.Site) (wire.Zone, error) {
 	client, err := clientTLS(site)
-	return wire.Zone{Name: trunkZone, Names: b.servers.of, Source: site.WAN.Address, Port: trunkPort, ClientTLS: client,
+	return wire.Zone{Name: trunkZone, Closed: true, Names: b.servers.of, Source: site.WAN.Address, Port: trunkPort, ClientTLS: client,
 		DSCP: uint8(site.Network.QoS.Signalling), KeepAlive: site.Provider.Register.NATRefresh.D()}, err
 }
 

@@ -173,6 +173,22 @@ func TestRefusalIsRepeatedUntilItsAck(t *testing.T) {
 	})
 }
 
+// RFC 3261 26.3.2.4: whoever forges an address shall not have the box repeat
+// its challenge there.
+func TestChallengeIsSaidOnceForEachTimeItIsAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, w, o := start(t, 0)
+		o.request = func(tx *Server, req *sip.Request) { tx.Respond(sip.Respond(req, 401, "", "t")) }
+		x.Receive(request(sip.INVITE, 1), flowOf(sip.UDP))
+		time.Sleep(10 * time.Second)
+		x.Receive(request(sip.INVITE, 1), flowOf(sip.UDP)) // it was lost
+		time.Sleep(10 * time.Second)
+		want(t, "wire", w.log(), "0s 401/INVITE, 10s 401/INVITE")
+		time.Sleep(time.Minute)
+		empty(t, x)
+	})
+}
+
 func TestRefusalWithoutAckGivesUpAfterTimerH(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, _, o := start(t, 0)

@@ -152,7 +152,7 @@ func validBody(req *Request) *Reject {
 }
 
 // ValidateResponse tells why a response must be dropped (nobody answers a
-// response). The only Via left must be ours, which is for the exchange to see.
+// response). That the only Via left is ours is for the exchange to see.
 func ValidateResponse(resp *Response) error {
 	switch {
 	case resp.StatusCode < 100 || resp.StatusCode > 699:
@@ -163,6 +163,8 @@ func ValidateResponse(resp *Response) error {
 		return errors.New("response without a method")
 	case len(Branch(resp)) <= len(MagicCookie):
 		return errors.New("response without our branch")
+	case len(resp.GetHeaders("Via")) > 1: // RFC 3261 8.1.3.3: meant for somebody else
+		return errors.New("response with another via below")
 	case resp.StatusCode > 100 && resp.StatusCode < 300 && resp.CSeq().MethodName == INVITE && ToTag(resp) == "":
 		return fmt.Errorf("%d to invite without a to tag", resp.StatusCode)
 	}

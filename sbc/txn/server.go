@@ -60,6 +60,10 @@ func (m *ServerInvite) proceeding(in Input, out []Effect) []Effect {
 			return out
 		case in.Code < 300:
 			return m.linger(Accepted, m.t.Life(), m.t.T1, out) // L
+		case !m.said && (in.Code == 401 || in.Code == 407):
+			// A challenge is said once: who forges his address shall not make the box
+			// repeat it there (RFC 3261 26.3.2.4). A peer that lost it asks again.
+			return m.linger(Completed, m.t.Life(), 0, out) // H
 		}
 		return m.linger(Completed, m.t.Life(), m.unlessReliable(m.t.T1), out) // H, G
 	default: // nothing to do

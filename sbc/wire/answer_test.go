@@ -90,6 +90,36 @@ func TestGoodMessagesAreAnsweredBeforeTheConnectionEnds(t *testing.T) {
 	}
 }
 
+func TestClosedZoneAnswersNothingToStrangers(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		guard := wire.NewGuard(wire.Rules{})
+		guard.Trusted(func(netip.Addr) bool { return known })
+		r := respond(t, wire.Limits{}, guard, wire.Zone{Name: "wan", Closed: true,
+			Listen: []wire.Listen{{Transport: sip.UDP, Addr: netip.MustParseAddrPort("127.0.0.1:0")}}})
+		peer, err := net.Dial("udp", r.box.Listening("wan")[0].Addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		if err := peer.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []string{text("OPTIONS sip:b@x SIP/7.0", "1 OPTIONS"), text("OPTIONS sip:probe@x SIP/2.0", "2 OPTIONS")} {
+			if _, err := peer.Write([]byte(m)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := "SIP/2.0 200" // of the probe, which the test's own handler answers
+		if known {
+			want = "SIP/2.0 505"
+		}
+		b := make([]byte, 65536)
+		if n, err := peer.Read(b); err != nil || !strings.HasPrefix(string(b[:n]), want) {
+			t.Errorf("known %v: heard %q, %v, want %s", known, b[:n], err, want)
+		}
+	}
+}
+
 func TestScannersMeetSilence(t *testing.T) {
 	guard := wire.NewGuard(wire.Rules{})
 	r := respond(t, wire.Limits{}, guard, wire.Zone{Name: "lan",

@@ -54,7 +54,7 @@ func (w *Wire) refuse(req *sip.Request, flow sip.Flow, reject *sip.Reject) {
 	w.stats.malformed.Add(1)
 	w.guard.garbage(flow.Remote.Addr())
 	w.bad.add(reject, flow.Remote.String())
-	if req.Via() == nil {
+	if req.Via() == nil || w.closedTo(flow) {
 		return
 	}
 	sip.Stamp(req, flow.Remote)
@@ -67,4 +67,10 @@ func (w *Wire) refuse(req *sip.Request, flow sip.Flow, reject *sip.Reject) {
 		return
 	}
 	w.stats.answered.Add(1)
+}
+
+// closedTo says whether a peer is to hear nothing from the zone it came in by.
+func (w *Wire) closedTo(flow sip.Flow) bool {
+	z, err := w.zone(flow.Zone)
+	return err != nil || z.config().Closed && !w.guard.known(flow.Remote.Addr())
 }

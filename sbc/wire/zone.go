@@ -38,6 +38,9 @@ type Zone struct {
 	Names func(remote netip.AddrPort) []string
 	// DSCP marks all that the zone sends, 0 to 63; 40 is CS5.
 	DSCP uint8
+	// Closed keeps the zone silent toward whoever the guard neither allows nor
+	// trusts: not even what is malformed is answered.
+	Closed bool
 	// KeepAlive is the interval of the double CRLF on connections that the zone
 	// dialled (RFC 5626 4.4.1); 0 switches it off.
 	KeepAlive time.Duration
