@@ -76,7 +76,8 @@ type rig struct {
 	// invites are the transactions of incoming legs.
 	invites map[LegID]TxID
 	show    []string // header fields that the ladder looks at
-	rseq    uint32   // of the box's first reliable response
+	watch   func(Effect)
+	rseq    uint32 // of the box's first reliable response
 }
 
 func newRig(t *testing.T) *rig {
@@ -327,6 +328,9 @@ func (r *rig) name(leg LegID) string {
 func (r *rig) say(format string, args ...any) { r.said = append(r.said, fmt.Sprintf(format, args...)) }
 
 func (r *rig) perform(e Effect) []Input {
+	if r.watch != nil {
+		r.watch(e)
+	}
 	switch e := e.(type) {
 	case Respond:
 		r.say("box -> %s %d%s", r.name(r.legs[e.Tx]), e.Resp.StatusCode, r.pen.Shape(e.Resp, r.show))
