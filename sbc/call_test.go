@@ -451,3 +451,60 @@ func TestPanicLetsNoPhoneRingOn(t *testing.T) {
 		w.idle()
 	})
 }
+
+// TestCloudThatCallsMayChallengeTheBoxWithinTheCall has the cloud call and ask for
+// credentials when the phone hangs up: they are those of the line (RFC 3261 22.2).
+func TestCloudThatCallsMayChallengeTheBoxWithinTheCall(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		cloud := w.up()
+		b := w.phone("22", 10)
+		b.registers()
+		in := cloud.request(sip.INVITE, "acc22", "sdp")
+		cloud.send(in)
+		rung := b.gets(sip.INVITE)
+		b.answers(rung, 200, "sdp")
+		b.gets(sip.ACK)
+		cloud.acks(in, cloud.hears(200))
+		synctest.Wait()
+		b.hangsUp(rung)
+		bye := cloud.gets(sip.BYE)
+		cloud.answers(bye, 407, `Proxy-Authenticate: Digest realm="cloud", nonce="abc", algorithm=MD5, qop="auth"`)
+		proven := cloud.gets(sip.BYE)
+		if got := sip.HeaderValue(proven, "Proxy-Authorization"); !strings.Contains(got, `username="auth22"`) || !strings.Contains(got, `nonce="abc"`) {
+			t.Errorf("authorization %q", got)
+		}
+		cloud.answers(proven, 200)
+		w.idle()
+	})
+}
+
+// TestRequired100relIsServed has a phone require reliable responses: it is no longer
+// refused with 420, and its PRACK finds the call.
+func TestRequired100relIsServed(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a, b := w.phone("22", 10), w.phone("23", 20)
+		b.registers()
+		invite := a.dials("23", "Require: 100rel")
+		rung := b.gets(sip.INVITE)
+		b.answers(rung, 180)
+		ringing := a.hears(180)
+		rseq, ok := sip.RSeqOf(ringing)
+		if !ok || !sip.HasToken(ringing, "Require", "100rel") || !sip.HasToken(ringing, "Allow", "PRACK") {
+			t.Errorf("ringing:\n%s", ringing)
+		}
+		<-time.After(600 * time.Millisecond)
+		if again, _ := sip.RSeqOf(a.hears(180)); again != rseq {
+			t.Errorf("rseq %d, then %d", rseq, again)
+		}
+		prack := a.within(invite, ringing, sip.PRACK)
+		prack.AppendHeader(sip.RAck{RSeq: rseq, CSeq: invite.CSeq().SeqNo, Method: sip.INVITE}.Header())
+		a.send(prack)
+		a.hears(200)
+		b.answers(rung, 200, "sdp")
+		b.gets(sip.ACK)
+		a.acks(invite, a.hears(200))
+		b.hangsUp(rung)
+		a.answers(a.gets(sip.BYE), 200)
+		w.idle()
+	})
+}

@@ -45,6 +45,7 @@ type message struct {
 	optional bool
 	mark     string
 	tag      string
+	rseq     bool
 }
 
 // described is an SDP body as SIPp fills it in, with a direction.
@@ -100,6 +101,12 @@ func as(mark string) Option { return func(m *message) { m.mark = mark } }
 
 // fork makes an answer one of another phone behind the same proxy.
 func fork(tag string) Option { return func(m *message) { m.tag = tag } }
+
+// wantsPRACK wants a reliable response, and remembers its number for Prack.
+func wantsPRACK(m *message) {
+	has("Require", "100rel")(m)
+	m.rseq = true
+}
 
 func (s *Script) message(options []Option) *message {
 	m := &message{}
@@ -222,6 +229,11 @@ func (s *Script) Ack(options ...Option) {
 	s.send(false, s.dialogue("ACK", s.invited), s.message(options))
 }
 
+// Prack acknowledges the reliable response that came last (RFC 3262).
+func (s *Script) Prack(options ...Option) {
+	s.Ask("PRACK", append([]Option{header("RAck: [$rseq] " + strconv.Itoa(s.invited) + " INVITE")}, options...)...)
+}
+
 // refused acknowledges a refusal of the last INVITE: same target, same branch.
 func (s *Script) refused() {
 	to := "sip:" + s.number + "@[remote_ip]:[remote_port]"
@@ -277,6 +289,10 @@ func (s *Script) Recv(what string, options ...Option) {
 			s.marks = append(s.marks, variable)
 			action += `<ereg regexp=".*" search_in="hdr" header="` + name + `:" assign_to="` + variable + `"/>`
 		}
+	}
+	if m.rseq {
+		s.marks = append(s.marks, "rseq")
+		action += `<ereg regexp="[1-9][0-9]*" search_in="hdr" header="RSeq:" check_it="true" assign_to="rseq"/>`
 	}
 	if what == "INVITE" || what == "200" && (s.asked == "INVITE" || s.asked == "SUBSCRIBE") || what == "180" || what == "183" {
 		attr += ` rrs="true"`
