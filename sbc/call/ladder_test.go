@@ -77,7 +77,6 @@ type rig struct {
 	invites map[LegID]TxID
 	show    []string // header fields that the ladder looks at
 	watch   func(Effect)
-	rseq    uint32 // of the box's first reliable response
 }
 
 func newRig(t *testing.T) *rig {
