@@ -209,7 +209,7 @@ func (a *Agent) Contact(user string) sip.Uri {
 // Do sends a request outside or inside a dialog to dest and waits for the final response.
 func (a *Agent) Do(ctx context.Context, req *sip.Request, dest string) (*sip.Response, error) {
 	a.prepare(req, dest)
-	tx, err := a.client.TransactionRequest(ctx, req, keep)
+	tx, err := a.transact(ctx, req)
 	if err != nil {
 		return nil, fmt.Errorf("%s to %s: %w", req.Method, dest, err)
 	}
@@ -226,6 +226,21 @@ func (a *Agent) Do(ctx context.Context, req *sip.Request, dest string) (*sip.Res
 			return nil, fmt.Errorf("%s to %s: %w", req.Method, dest, context.Cause(ctx))
 		}
 	}
+}
+
+// transact begins a transaction. A connection that the peer has closed stays in sipgo's
+// pool until its reader has noticed: who writes on it first takes a new one.
+func (a *Agent) transact(ctx context.Context, req *sip.Request) (sip.ClientTransaction, error) {
+	tx, err := a.client.TransactionRequest(ctx, req, keep)
+	gone := errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) || errors.Is(err, net.ErrClosed)
+	if !gone || a.cfg.Transport == UDP {
+		return tx, err
+	}
+	pool := a.ua.TransportLayer().Pool(string(a.cfg.Transport))
+	if conn := pool.Get(req.Destination()); conn != nil {
+		_ = pool.CloseAndDelete(conn, req.Destination()) // it is closed by the peer already
+	}
+	return a.client.TransactionRequest(ctx, req, keep)
 }
 
 // keep tells sipgo that the request is complete.

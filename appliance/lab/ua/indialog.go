@@ -150,7 +150,7 @@ func (c *Call) reinviteOnce(ctx context.Context) (int, error) {
 	req := c.inDialog(sip.INVITE, media.Offer())
 	for try := 0; ; try++ {
 		c.agent.prepare(req, c.dest)
-		tx, err := c.agent.client.TransactionRequest(ctx, req, keep)
+		tx, err := c.agent.transact(ctx, req)
 		if err != nil {
 			return 0, fmt.Errorf("re-invite: %w", err)
 		}

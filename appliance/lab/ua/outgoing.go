@@ -62,7 +62,7 @@ func (c *Call) send(ctx context.Context, req *sip.Request) (sip.ClientTransactio
 	c.mu.Lock()
 	c.invite, c.early, c.cancelled = req.Clone(), false, false
 	c.mu.Unlock()
-	return c.agent.client.TransactionRequest(ctx, req, keep)
+	return c.agent.transact(ctx, req)
 }
 
 // follow reads the responses of our INVITE to its end.
@@ -201,7 +201,7 @@ func (c *Call) sendCancel(want bool) {
 	req.SetBody(nil)
 	c.agent.route(req, c.dest)
 	c.agent.Go(func(ctx context.Context) {
-		tx, err := c.agent.client.TransactionRequest(ctx, req, keep)
+		tx, err := c.agent.transact(ctx, req)
 		if err != nil {
 			c.agent.log.Debug("cancel", "call", c.callID, "err", err)
 			return
