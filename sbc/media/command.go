@@ -1,6 +1,7 @@
 package media
 
 import (
+	"slices"
 	"time"
 
 	"linekeeper/sbc/sdp"
@@ -41,6 +42,7 @@ func (w *worker) post(c command) bool {
 		return false
 	}
 	w.inbox = append(w.inbox, c)
+	w.posted.Store(true)
 	lazy := c.kind != doPlay && c.kind != doLeave
 	now := !w.rung && !lazy
 	later := !w.rung && lazy && !w.late
@@ -66,12 +68,37 @@ func (w *worker) commands() {
 	w.mu.Lock()
 	list := w.inbox
 	w.inbox, w.rung = w.spare[:0], false
+	w.posted.Store(false)
 	w.mu.Unlock()
+	w.performing = true
 	for i := range list {
 		w.perform(&list[i])
 		list[i] = command{}
 	}
+	w.performing = false
 	w.spare = list[:0]
+}
+
+// commandsBefore carries out what was asked before the packets in hand came, so
+// that they meet what holds for them. A stream that leaves waits for the next
+// pass, since taking its last packets needs the room of those.
+func (w *worker) commandsBefore() {
+	if w.performing || !w.posted.Load() {
+		return
+	}
+	w.mu.Lock()
+	n := slices.IndexFunc(w.inbox, func(c command) bool { return c.kind == doLeave })
+	if n < 0 {
+		w.mu.Unlock()
+		w.commands()
+		return
+	}
+	list := slices.Clone(w.inbox[:n])
+	w.inbox = slices.Delete(w.inbox, 0, n)
+	w.mu.Unlock()
+	for i := range list {
+		w.perform(&list[i])
+	}
 }
 
 func (w *worker) perform(c *command) {

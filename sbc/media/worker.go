@@ -59,6 +59,8 @@ type worker struct {
 	in     *arrivals
 	out    *outbox
 
+	posted atomic.Bool // something is in the inbox
+
 	mu    sync.Mutex
 	inbox []command
 	rung  bool // the bell, since the inbox was read
@@ -66,24 +68,26 @@ type worker struct {
 	ended bool
 
 	// The rest belongs to the goroutine of run.
-	slots   []*port
-	stamps  []int32 // generation of each slot: an event of a closed socket must not meet its successor
-	free    []int
-	spare   []command
-	events  [maxEvents]unix.EpollEvent
-	local   map[uint64]*port // steered ports by localKey
-	more    []int32          // slots whose own socket had more than portBatch
-	again   []int32
-	from    *sockaddr // source of the packet at hand
-	now     int64     // nanoseconds, monotonic, once per pass
-	start   time.Time
-	playing []*Stream
-	beat    int64 // when the next frame of the players is due
-	feeds   uint32
-	busy    bool
-	nap     time.Duration // how long to sleep after a pass when busy
-	seen    int
-	window  int64
+	slots      []*port
+	stamps     []int32 // generation of each slot: an event of a closed socket must not meet its successor
+	free       []int
+	spare      []command
+	performing bool // commands, which may take packets themselves
+	events     [maxEvents]unix.EpollEvent
+	local      map[uint64]*port // steered ports by localKey
+	fresh      []int32          // slots added since the last pass
+	more       []int32          // slots whose own socket had more than portBatch
+	again      []int32
+	from       *sockaddr // source of the packet at hand
+	now        int64     // nanoseconds, monotonic, once per pass
+	start      time.Time
+	playing    []*Stream
+	beat       int64 // when the next frame of the players is due
+	feeds      uint32
+	busy       bool
+	nap        time.Duration // how long to sleep after a pass when busy
+	seen       int
+	window     int64
 
 	copied  [packetRoom]byte
 	control [packetRoom]byte
@@ -139,18 +143,19 @@ func (w *worker) run(ctx context.Context) error {
 // pass takes what came and sends it on; it is false if more waits already.
 func (w *worker) pass(n int) bool {
 	all := n < len(w.events)
+	w.takeFresh()
 	w.again, w.more = w.more, w.again[:0]
 	for i := range w.events[:n] {
 		switch slot := w.events[i].Fd; {
 		case slot == sharedPort:
 			all = w.takeShared() && all
-		case slot >= 0 && w.stamps[slot] == w.events[i].Pad:
-			w.takePort(slot)
+		case slot >= 0 && w.stamps[slot] == w.events[i].Pad && w.takePort(slot):
+			w.more = append(w.more, slot)
 		}
 	}
 	for _, slot := range w.again {
-		if w.slots[slot] != nil {
-			w.takePort(slot)
+		if w.slots[slot] != nil && w.takePort(slot) {
+			w.more = append(w.more, slot)
 		}
 	}
 	w.flush()
@@ -199,20 +204,38 @@ func (w *worker) heed(n int) {
 
 // takePort takes some datagrams of a port's own socket. Epoll reports a socket
 // once for what came, so one that may hold more is taken again in the next
-// pass, after the others had their turn.
-func (w *worker) takePort(slot int32) {
+// pass, after the others had their turn; it says so.
+func (w *worker) takePort(slot int32) bool {
 	p := w.slots[slot]
 	if w.in.used+portBatch > batch {
 		w.flush()
 	}
 	first := w.in.used
 	n := w.in.take(p.fd, portBatch)
+	w.commandsBefore()
+	if w.slots[slot] != p {
+		return false // closed by them
+	}
 	for i := first; i < first+n; i++ {
 		w.arrived(p, i)
 	}
-	if n == portBatch {
-		w.more = append(w.more, slot)
+	return n == portBatch
+}
+
+// takeFresh takes what came to the own sockets of new ports before they were
+// steered: it is older than what waits in the shared socket. More than a batch of
+// it is a flood, whose rest has its turn later.
+func (w *worker) takeFresh() {
+	for i := 0; i < len(w.fresh); i++ { // commands in between add some
+		slot := w.fresh[i]
+		for n := 1; w.slots[slot] != nil && w.takePort(slot); n++ {
+			if n == batch/portBatch {
+				w.more = append(w.more, slot)
+				break
+			}
+		}
 	}
+	w.fresh = w.fresh[:0]
 }
 
 // takeShared takes the steered packets; false: there may be more.
@@ -223,6 +246,7 @@ func (w *worker) takeShared() bool {
 	for range sharedRounds {
 		w.flush()
 		n := w.in.take(w.shared, batch)
+		w.commandsBefore()
 		for i := range n {
 			key, ok := w.in.portOf(i)
 			if p := w.local[key]; ok && p != nil {
@@ -273,6 +297,7 @@ func (w *worker) add(s *Stream) {
 			if err := w.steer.add(p.at, w.id); err != nil {
 				w.log.Warn("media port is not steered", "local", p.at, "err", err)
 			}
+			w.fresh = append(w.fresh, int32(slot))
 		}
 		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(slot), Pad: w.stamps[slot]}
 		if err := unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
