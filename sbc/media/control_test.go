@@ -172,16 +172,34 @@ func TestRingBackIsHeardAtItsPace(t *testing.T) {
 	}
 }
 
+// hold binds one port of every pair but the last of ten, by turns the RTP and the RTCP
+// port; nil if that or the last pair can't be had.
+func hold(low uint16) (held []*net.UDPConn) {
+	for i := range uint16(20) {
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(lo, low+i)))
+		switch {
+		case err != nil:
+			for _, c := range held {
+				_ = c.Close()
+			}
+			return nil
+		case i < 18 && i/2%2 == i%2:
+			held = append(held, c)
+		default:
+			_ = c.Close()
+		}
+	}
+	return held
+}
+
 func TestPortsThatSomebodyElseHoldsAreLeftBehindWithoutATrace(t *testing.T) {
 	e := engine(t, Config{})
-	var foreign []*net.UDPConn
-	for port := 31000; port < 31018; port += 2 { // of every pair but the last, by turns the RTP and the RTCP port
-		at := netip.AddrPortFrom(lo, uint16(port+port/2%2))
-		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
-		if err != nil {
-			t.Fatal(err)
+	low := uint16(31000)
+	foreign := hold(low)
+	for ; foreign == nil; foreign = hold(low) { // somebody else has one
+		if low += 20; low > 31980 {
+			t.Fatal("no twenty ports are free")
 		}
-		foreign = append(foreign, c)
 	}
 	defer func() {
 		for _, c := range foreign {
@@ -196,9 +214,9 @@ func TestPortsThatSomebodyElseHoldsAreLeftBehindWithoutATrace(t *testing.T) {
 		return len(list)
 	}
 	before := count()
-	side := Side{Leg: "lan", Addr: lo, Low: 31000, High: 31019}
+	side := Side{Leg: "lan", Addr: lo, Low: low, High: low + 19}
 	s, err := e.Open(side)
-	if err != nil || s.Local().Port() != 31018 {
+	if err != nil || s.Local().Port() != low+18 {
 		t.Fatalf("the only free pair was not found: %v", err)
 	}
 	for range 3 {
