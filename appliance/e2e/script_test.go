@@ -45,6 +45,8 @@ type message struct {
 	optional bool
 	mark     string
 	tag      string
+	contact  string // in place of the caller's own
+	aim      string // parameters of the request URI
 	rseq     bool
 }
 
@@ -98,6 +100,12 @@ func optional(m *message) { m.optional = true }
 
 // as remembers a request under a name for ReplyTo.
 func as(mark string) Option { return func(m *message) { m.mark = mark } }
+
+// contact puts another Contact into a request that begins something.
+func contact(value string) Option { return func(m *message) { m.contact = value } }
+
+// aim puts parameters on the URI that is asked for.
+func aim(params string) Option { return func(m *message) { m.aim = params } }
 
 // fork makes an answer one of another phone behind the same proxy.
 func fork(tag string) Option { return func(m *message) { m.tag = tag } }
@@ -171,18 +179,22 @@ func (s *Script) begin(method, caller, number string, options []Option) {
 	s.caller, s.from, s.number, s.asked = true, caller, number, method
 	s.seq++
 	s.invited = s.seq
+	m := s.message(options)
+	if m.contact == "" {
+		m.contact = "<sip:" + caller + "@[local_ip]:[local_port]>"
+	}
 	lines := []string{
-		method + " sip:" + number + "@[remote_ip]:[remote_port] SIP/2.0",
+		method + " sip:" + number + "@[remote_ip]:[remote_port]" + m.aim + " SIP/2.0",
 		"Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport",
 		"Max-Forwards: 70",
 		"From: <sip:" + caller + "@[remote_ip]>;tag=[pid]c[call_number]",
 		"To: <sip:" + number + "@[remote_ip]>",
 		"Call-ID: [call_id]",
 		"CSeq: " + strconv.Itoa(s.seq) + " " + method,
-		"Contact: <sip:" + caller + "@[local_ip]:[local_port]>",
+		"Contact: " + m.contact,
 		"User-Agent: SIPp",
 	}
-	s.send(true, lines, s.message(options))
+	s.send(true, lines, m)
 }
 
 // dialogue are the headers of a request of ours within the call.
