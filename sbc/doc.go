@@ -4,6 +4,10 @@
 // call.Router where calls shall go and never knows whether that is the online
 // or the survival brain.
 //
+// What one side may learn of the other is written in border.go, by the rules of
+// policy; chain.go knows a call that comes back in a circle, gruu.go the devices,
+// flows and proxies of phones.
+//
 //	wire ─▶ exchange ─▶ Switch ─┬─▶ registrar ─▶ location
 //	                            ├─▶ owner of a call (call.Machine) ─▶ media
 //	                            ├─▶ notices (event.Notifier): what phones watch

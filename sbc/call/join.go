@@ -22,6 +22,7 @@ func (m *Machine) joined(in Join) {
 		return
 	}
 	l.dlg, l.canUpdate = dlg, allows(in.Req, sip.UPDATE)
+	m.hear(l, in.Req)
 	m.best = failure{}
 	if code := m.replaceable(in); code != 0 {
 		m.refuse(l, End{ByCaller, code, ""})
