@@ -163,6 +163,18 @@ func traffic(town *Town, list, leavers string) []stream {
 			s.Reply("486")
 			s.Recv("ACK")
 		}},
+		{name: "is transferred", host: callee, port: 5073, script: func(s *Script) {
+			s.Recv("INVITE")
+			s.Reply("180")
+			s.Reply("200", sdp("sendrecv"))
+			s.Recv("ACK")
+			s.Recv("INVITE", says("a=sendrecv")) // somebody else is there
+			s.Reply("200", sdp("sendrecv"))
+			s.Recv("ACK")
+			s.Pause(hold)
+			s.Ask("BYE")
+			s.Recv("200")
+		}},
 		{name: "registers", host: desk, port: 5070, file: "register", rate: 2, to: box, more: []string{"-inf", list}},
 		{name: "registers by TCP", host: desk, port: 5071, file: "register", rate: 1, to: box, more: []string{"-inf", leavers, "-t", "t1"}},
 		{name: "calls inside", host: caller, port: 5070, script: dial("23"), rate: 2, to: box},
@@ -181,6 +193,21 @@ func traffic(town *Town, list, leavers string) []stream {
 		{name: "finds it busy", host: caller, port: 5074, script: func(s *Script) {
 			s.Dial("22", "25", sdp("sendrecv"))
 			s.RecvRefusal("486")
+		}, rate: 1, to: box},
+		{name: "transfers", host: caller, port: 5078, script: func(s *Script) {
+			s.Dial("22", "62", sdp("sendrecv"))
+			s.Recv("180", optional)
+			s.Recv("200")
+			s.Ack()
+			s.Pause(time.Second)
+			s.Ask("REFER", header("Refer-To: <sip:23@"+boxLAN+">"))
+			s.Recv("202")
+			for _, said := range []string{"100", "180", "200"} {
+				s.Recv("NOTIFY", says("SIP/2.0 "+said))
+				s.Reply("200")
+			}
+			s.Ask("BYE")
+			s.Recv("200")
 		}, rate: 1, to: box},
 		{name: "watches", host: caller, port: 5076, script: func(s *Script) {
 			watch(s, "60")
