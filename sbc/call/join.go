@@ -349,7 +349,7 @@ func (m *Machine) adopt(in Adopt) {
 		code = 403
 	case len(m.legs) >= maxLegs:
 		code = 503
-	case r.stage == early && m.hunt != nil && m.hunt.host == r && m.hunt.transfer == nil:
+	case r.stage == early && m.hunt != nil && m.hunt.host == r && m.hunt.transfer == nil && r.theirs != nil:
 	case r.stage == leaving || r.stage == gone || r.stage == offered || r.pending():
 		code = 481
 	case !m.settled(r) || m.transfer != nil || m.hunt != nil:

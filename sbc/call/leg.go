@@ -104,6 +104,7 @@ type relay struct {
 	answer   *sdp.Session // that offer, until from's ACK answers it
 	seq      uint32       // CSeq of the 2xx that waits for an ACK with the answer
 	by       *talk        // from's dialog, where it is an early one
+	refused  bool         // its sender has got 481, because the call ended
 }
 
 // purpose tells what a pending client request was sent for.

@@ -214,7 +214,7 @@ func (m *Machine) leave(l *leg, end End) {
 	m.stopTimers(l)
 	if l.in != nil { // their request can no longer be carried across
 		m.reply(l, l.in.tx, l.in.req, 481, "", nil)
-		l.in = nil
+		l.in.refused, l.in = true, nil
 	}
 	if !l.live() {
 		m.restart(l)

@@ -47,10 +47,30 @@ func (d *dicer) of(words ...string) string { return words[d.below(len(words))] }
 func playAtRandom(t *testing.T, d *dicer) {
 	r := newRig(t)
 	finals := map[TxID]int{}
+	ports := map[LegID]bool{}
 	var played []string
 	r.watch = func(e Effect) {
-		if e, ok := e.(Respond); ok && e.Resp.StatusCode >= 200 {
+		switch e := e.(type) {
+		case Respond:
+			if e.Resp.StatusCode >= 200 {
+				finals[e.Tx]++
+			}
+		case Forward: // another call answers it
 			finals[e.Tx]++
+		case Open:
+			ports[e.Leg] = true
+		case Adopted:
+			if e.Code == 200 {
+				ports[e.Leg] = true
+			}
+		case Close:
+			delete(ports, e.Leg)
+		case Gone:
+			delete(ports, e.Leg)
+		case Bridge:
+			if !ports[e.A] || !ports[e.B] {
+				t.Fatalf("bridge of %s and %s, which have no ports, after\n%s", r.name(e.A), r.name(e.B), strings.Join(append(played, r.said...), "\n"))
+			}
 		}
 	}
 	defer func() {
@@ -59,6 +79,7 @@ func playAtRandom(t *testing.T, d *dicer) {
 		}
 	}()
 	act := func(line string) {
+		line = strings.Replace(line, "NEW", r.name(LegID(len(r.m.legs))), 1)
 		f := strings.Fields(line)
 		if _, answers := number(f); answers && r.sent[r.ref(f[0], f[4:])] == nil {
 			return
@@ -79,11 +100,21 @@ func playAtRandom(t *testing.T, d *dicer) {
 		act("replan B4")
 	}
 	act("A -> box INVITE" + d.of(" sdp", "", " speaks=PCMA,PCMU,G722", " video") + d.of("", " 100rel", " must100rel", " 100rel update") + d.of("", " timer=90,uas", " timer=1800"))
+	if d.below(2) == 0 { // half of them begin with two who talk
+		act("B1 -> box 200 sdp")
+		act("A -> box ACK")
+	}
 	for len(d.b) > 0 {
 		act(line(d))
 	}
 	act("hangup")
+	if r.m.away != nil { // the other call answers at last
+		act(fmt.Sprintf("moved %s %s", r.name(r.m.away.move.Leg), d.of("200", "481")))
+	}
 	act("wait 300s")
+	if len(ports) > 0 {
+		t.Fatalf("ports are left: %v after\n%s", ports, strings.Join(played, "\n"))
+	}
 	if !r.m.Done() {
 		t.Fatalf("the call is not over after\n%s", strings.Join(played, "\n"))
 	}
@@ -110,7 +141,15 @@ func line(d *dicer) string {
 	if who != "A" {
 		fork = d.of("", " fork=a", " fork=b", fmt.Sprintf(" fork=f%d", d.below(12)))
 	}
-	switch d.below(16) {
+	switch d.below(20) {
+	case 16:
+		return who + " -> box REFER " + d.of("to=sip:24@192.0.2.1", "to=sip:24@192.0.2.1 nosub", "other", "replaces=A") + fork
+	case 17:
+		return "moved " + who + " " + d.of("200", "200", "481", "491", "403")
+	case 18:
+		return fmt.Sprintf("adopt NEW for=%s by=%s", d.of("A", "B1", "B2"), d.of("22", "22", "23"))
+	case 19:
+		return "NEW -> box INVITE" + body + " replaces=" + d.of("A", "B1", "B1", "B2", "B3") + d.of("", "", " stranger", " earlyonly")
 	case 0, 1, 2:
 		return who + " -> box " + d.of("100", "180", "183", "183", "199") + body + fork + d.of("", " update", fmt.Sprintf(" rel=%d", 1+d.below(4)), fmt.Sprintf(" rel=%d update", 1+d.below(4))) + d.of("", "", " media=inactive", " media=sendrecv")
 	case 3:

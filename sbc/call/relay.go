@@ -339,6 +339,9 @@ func (m *Machine) lateRelayAnswer(from *leg, r *relay, ack *sip.Request) {
 
 // abandon answers a request whose relay got no answer.
 func (m *Machine) abandon(r *relay) {
+	if r.refused {
+		return
+	}
 	from := m.leg(r.from)
 	if from.in == r {
 		from.in = nil
