@@ -146,6 +146,7 @@ func (m *Machine) choose(l *leg, t *talk) {
 	for _, o := range l.talks {
 		if o != t {
 			m.discard(l, o)
+			l.losers = append(l.losers, o.dlg)
 		}
 	}
 	l.talk, l.talks = t, nil

@@ -3,6 +3,7 @@ package call
 import (
 	"time"
 
+	"linekeeper/sbc/dialog"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
@@ -42,6 +43,9 @@ type leg struct {
 	*talk
 	root  *talk
 	talks []*talk
+	// losers are the early dialogs that were not answered first: who answers in one
+	// later is let go with the next of its numbers.
+	losers []*dialog.Dialog
 
 	// invite is the request that made the leg: received on A, sent on B.
 	invite *sip.Request

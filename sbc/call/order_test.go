@@ -55,6 +55,9 @@ func playAtRandom(t *testing.T, d *dicer) {
 			if e.Resp.StatusCode >= 200 {
 				finals[e.Tx]++
 			}
+			if a := r.m.a(); e.Tx == a.tx && e.Resp.IsSuccess() && a.stage == gone {
+				t.Fatalf("the caller gets %d and is let go of after\n%s", e.Resp.StatusCode, strings.Join(append(played, r.said...), "\n"))
+			}
 		case Forward: // another call answers it
 			finals[e.Tx]++
 		case Open:
@@ -207,7 +210,8 @@ func TestEarlyDialogsKeepTheirOwnRoutesTargetsAndNumbers(t *testing.T) {
 	say(180, "b", 90, "")
 	say(183, "a", 8, "sdp")
 	say(200, "b", 0, "sdp")
-	want := map[string][]string{"a": {"PRACK 2", "PRACK 3"}, "b": {"PRACK 2", "ACK 1"}}
+	say(200, "a", 0, "sdp") // too late
+	want := map[string][]string{"a": {"PRACK 2", "PRACK 3", "ACK 1", "BYE 4"}, "b": {"PRACK 2", "ACK 1"}}
 	for tag, list := range want {
 		if len(sent[tag]) != len(list) {
 			t.Fatalf("%d requests in dialog %s, want %v", len(sent[tag]), tag, list)

@@ -72,9 +72,15 @@ func (m *Machine) dice(n uint32) uint32 {
 // could not answer in time: then it is not asked for.
 func (m *Machine) supported() sip.Header {
 	if h := m.hunt.host; h.theirs == nil && !h.rel.may {
-		return sip.NewHeader("Supported", strings.TrimSuffix(sip.Supported, ", 100rel"))
+		return modestly()
 	}
 	return sip.NewHeader("Supported", sip.Supported)
+}
+
+// modestly is Supported without 100rel, as in a re-INVITE: there is no ringing to tell
+// of in a call that stands.
+func modestly() sip.Header {
+	return sip.NewHeader("Supported", strings.TrimSuffix(sip.Supported, ", 100rel"))
 }
 
 // inform tells a caller how far its call is. Whoever knows 100rel gets every

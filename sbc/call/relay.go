@@ -89,6 +89,9 @@ func (m *Machine) hungUp(l *leg, in Request) {
 	end := End{ByCaller, 200, "the caller hung up"}
 	if l != m.host {
 		end = End{ByCallee, 200, "the callee hung up"}
+		if m.host.stage == early { // whose 200 waits for a PRACK
+			end.Code = 480
+		}
 	}
 	m.finish(end)
 }

@@ -175,6 +175,11 @@ func (m *Machine) release(l *leg, resp *sip.Response, seq uint32) {
 		return
 	}
 	fork := l.dlg.Fork()
+	for _, d := range l.losers {
+		if d.RemoteTag == tag {
+			fork = d
+		}
+	}
 	if err := fork.Learn(resp); err != nil || len(l.forks) >= maxForks {
 		return
 	}
