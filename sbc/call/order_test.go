@@ -229,6 +229,46 @@ func TestEarlyDialogsKeepTheirOwnRoutesTargetsAndNumbers(t *testing.T) {
 	}
 }
 
+// TestTheCallerHearsTheNewestFork looks at where the relay sends and listens, fork
+// after fork; each has its port.
+func TestTheCallerHearsTheNewestFork(t *testing.T) {
+	r := newRig(t)
+	var at uint16
+	r.watch = func(e Effect) {
+		if e, ok := e.(Media); ok && e.Leg == 1 {
+			at = e.Flow.Remote.Port()
+		}
+	}
+	r.act(strings.Fields("plan B1"))
+	r.act(strings.Fields("A -> box INVITE sdp"))
+	for _, step := range []struct {
+		code int
+		tag  string
+		port uint16 // in the description; 0: none
+		want uint16
+	}{
+		{180, "a", 0, 0},
+		{183, "a", 5000, 5000},
+		{183, "b", 6000, 6000},
+		{183, "a", 5000, 6000}, // said before
+		{180, "a", 0, 6000},
+		{183, "a", 5002, 5002}, // new
+		{183, "c", 7000, 7000},
+		{199, "c", 0, 5002},
+		{180, "b", 0, 5002},
+		{200, "b", 6000, 6000},
+	} {
+		resp := sip.Respond(r.sent[r.refs["B1 INVITE"]], step.code, "", step.tag)
+		if step.port > 0 {
+			sip.SetBody(resp, "application/sdp", fmt.Appendf(nil, "v=0\r\no=- 7 %d IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=audio %d RTP/AVP 8\r\n", step.port, step.port))
+		}
+		r.step(Answer{Leg: 1, Ref: r.refs["B1 INVITE"], Resp: resp})
+		if at != step.want {
+			t.Errorf("after %d of %s with port %d the relay is at %d, want %d", step.code, step.tag, step.port, at, step.want)
+		}
+	}
+}
+
 // TestOnlyWhoCanAnswerAnEarlyOfferIsPromised100rel looks at what the box offers a
 // callee for each kind of caller.
 func TestOnlyWhoCanAnswerAnEarlyOfferIsPromised100rel(t *testing.T) {
