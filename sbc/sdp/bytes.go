@@ -1,93 +1,145 @@
 package sdp
 
 import (
-	"fmt"
+	"bytes"
+	"encoding/base64"
 	"net/netip"
-	"strings"
+	"strconv"
 )
+
+// usualText is room for a description as phones make them, five keys included.
+const usualText = 1024
 
 // Bytes is the description on the wire: lines end in CRLF, c= stands in each
 // section, refused sections carry no attributes.
 func (s *Session) Bytes() []byte {
-	var b strings.Builder
+	var room [usualText]byte // what is kept of a call shall be no longer than it is
+	b := room[:0]
 	addr := s.Origin.Addr
 	user := s.Origin.User
 	if !token(user) {
 		user = "-"
 	}
-	fmt.Fprintf(&b, "v=0\r\no=%s %d %d %s\r\n", user, s.Origin.ID, s.Origin.Version, network(addr))
-	name := s.Name
-	if name == "" {
-		name = "-"
-	}
-	fmt.Fprintf(&b, "s=%s\r\n", name)
+	b = append(b, "v=0\r\no="...)
+	b = append(b, user...)
+	b = append(b, ' ')
+	b = strconv.AppendUint(b, s.Origin.ID, 10)
+	b = append(b, ' ')
+	b = strconv.AppendUint(b, s.Origin.Version, 10)
+	b = append(b, ' ')
+	b = appendNetwork(b, addr)
+	b = appendLine(b, "\r\ns=", s.Name, "-")
 	if addr.IsValid() {
-		fmt.Fprintf(&b, "c=%s\r\n", network(addr))
+		b = appendNetwork(append(b, "\r\nc="...), addr)
 	}
-	time := s.Time
-	if time == "" {
-		time = "0 0"
-	}
-	fmt.Fprintf(&b, "t=%s\r\n", time)
+	b = appendLine(b, "\r\nt=", s.Time, "0 0")
+	b = append(b, "\r\n"...)
 	for i := range s.Media {
-		s.Media[i].write(&b, addr)
+		b = s.Media[i].append(b, addr)
 	}
-	return []byte(b.String())
+	return bytes.Clone(b)
 }
 
-// network is "IN IP4 192.0.2.1"; an address that is not known is 0.0.0.0.
-func network(a netip.Addr) string {
+// appendLine appends a value, or what stands for none.
+func appendLine(b []byte, start, value, none string) []byte {
+	b = append(b, start...)
+	if value == "" {
+		value = none
+	}
+	return append(b, value...)
+}
+
+// appendNetwork appends "IN IP4 192.0.2.1"; an address that is not known is 0.0.0.0.
+func appendNetwork(b []byte, a netip.Addr) []byte {
 	switch {
 	case !a.IsValid():
-		return "IN IP4 0.0.0.0"
+		return append(b, "IN IP4 0.0.0.0"...)
 	case a.Is4():
-		return "IN IP4 " + a.String()
+		return a.AppendTo(append(b, "IN IP4 "...))
 	}
-	return "IN IP6 " + a.WithZone("").String()
+	return a.WithZone("").AppendTo(append(b, "IN IP6 "...))
 }
 
-func (m *Media) write(b *strings.Builder, session netip.Addr) {
-	list := m.List
-	if len(m.Formats) > 0 {
-		list = make([]string, len(m.Formats))
-		for i, f := range m.Formats {
-			list[i] = fmt.Sprint(f.Number)
-		}
-	}
-	if len(list) == 0 {
-		list = []string{"0"}
-	}
-	fmt.Fprintf(b, "m=%s %d %s %s\r\n", m.Kind, m.Port, m.Proto, strings.Join(list, " "))
+func (m *Media) append(b []byte, session netip.Addr) []byte {
+	b = append(b, "m="...)
+	b = append(b, m.Kind...)
+	b = appendNumber(b, " ", int(m.Port))
+	b = append(b, ' ')
+	b = append(b, m.Proto...)
+	b = append(m.appendList(b), "\r\n"...)
 	if m.Port == 0 {
-		return
+		return b
 	}
 	if m.Addr.IsValid() && m.Addr != session {
-		fmt.Fprintf(b, "c=%s\r\n", network(m.Addr))
+		b = append(appendNetwork(append(b, "c="...), m.Addr), "\r\n"...)
 	}
-	for _, f := range m.Formats {
-		fmt.Fprintf(b, "a=rtpmap:%d %s/%d", f.Number, f.Name, f.Clock)
-		if f.Channels > 1 {
-			fmt.Fprintf(b, "/%d", f.Channels)
-		}
-		b.WriteString("\r\n")
-		if f.Params != "" {
-			fmt.Fprintf(b, "a=fmtp:%d %s\r\n", f.Number, f.Params)
-		}
+	for i := range m.Formats {
+		b = m.Formats[i].append(b)
 	}
 	for i := range m.Crypto {
-		fmt.Fprintf(b, "a=crypto:%s\r\n", m.Crypto[i].text())
+		b = append(m.Crypto[i].append(append(b, "a=crypto:"...)), "\r\n"...)
 	}
 	if m.Ptime > 0 {
-		fmt.Fprintf(b, "a=ptime:%d\r\n", m.Ptime)
+		b = append(appendNumber(b, "a=ptime:", m.Ptime), "\r\n"...)
 	}
 	if m.MaxPtime > 0 {
-		fmt.Fprintf(b, "a=maxptime:%d\r\n", m.MaxPtime)
+		b = append(appendNumber(b, "a=maxptime:", m.MaxPtime), "\r\n"...)
 	}
 	if m.RTCP.IsValid() && m.RTCP.Addr() == m.Addr {
-		fmt.Fprintf(b, "a=rtcp:%d\r\n", m.RTCP.Port())
+		b = append(appendNumber(b, "a=rtcp:", int(m.RTCP.Port())), "\r\n"...)
 	}
 	if m.Mux {
-		b.WriteString("a=rtcp-mux\r\n")
+		b = append(b, "a=rtcp-mux\r\n"...)
 	}
-	fmt.Fprintf(b, "a=%s\r\n", m.Direction)
+	b = append(b, "a="...)
+	b = append(b, m.Direction.String()...)
+	return append(b, "\r\n"...)
+}
+
+// appendList appends the format list, each with a space before it; "0" stands for none.
+func (m *Media) appendList(b []byte) []byte {
+	switch {
+	case len(m.Formats) > 0:
+		for i := range m.Formats {
+			b = appendNumber(b, " ", int(m.Formats[i].Number))
+		}
+	case len(m.List) > 0:
+		for _, f := range m.List {
+			b = append(append(b, ' '), f...)
+		}
+	default:
+		b = append(b, " 0"...)
+	}
+	return b
+}
+
+func appendNumber(b []byte, start string, n int) []byte {
+	return strconv.AppendInt(append(b, start...), int64(n), 10)
+}
+
+func (f *Format) append(b []byte) []byte {
+	b = appendNumber(b, "a=rtpmap:", int(f.Number))
+	b = append(b, ' ')
+	b = append(b, f.Name...)
+	b = strconv.AppendUint(append(b, '/'), uint64(f.Clock), 10)
+	if f.Channels > 1 {
+		b = appendNumber(b, "/", int(f.Channels))
+	}
+	b = append(b, "\r\n"...)
+	if f.Params != "" {
+		b = appendNumber(b, "a=fmtp:", int(f.Number))
+		b = append(b, ' ')
+		b = append(b, f.Params...)
+		b = append(b, "\r\n"...)
+	}
+	return b
+}
+
+// append appends the line for our own description: no lifetime (the default of RFC
+// 3711 holds), no MKI, no parameters.
+func (c *Crypto) append(b []byte) []byte {
+	b = strconv.AppendInt(b, int64(c.Tag), 10)
+	b = append(b, ' ')
+	b = append(b, c.Key.Suite...)
+	return base64.StdEncoding.AppendEncode(append(b, " inline:"...), c.Key.Material)
 }

@@ -187,9 +187,3 @@ func lifetime(text string) (uint64, bool) {
 	n, err := strconv.ParseUint(text, 10, 64)
 	return n, err == nil && n > 0
 }
-
-// text is the line for our own description: no lifetime (the default of RFC
-// 3711 holds), no MKI, no parameters.
-func (c *Crypto) text() string {
-	return fmt.Sprintf("%d %s inline:%s", c.Tag, c.Key.Suite, base64.StdEncoding.EncodeToString(c.Key.Material))
-}

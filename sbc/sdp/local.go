@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // Policy says what a side does about SRTP.
@@ -90,12 +91,16 @@ func (l *Local) Offer(from *Session) (*Session, error) {
 		m.Proto = "RTP/SAVP"
 	}
 	if l.SRTP != Off {
+		all, err := l.derive()
+		if err != nil {
+			return nil, err
+		}
 		for i, s := range l.offered() {
-			k, err := l.key(s)
+			k, err := keyOf(all, s)
 			if err != nil {
 				return nil, err
 			}
-			m.Crypto = append(m.Crypto, Crypto{Tag: i + 1, Key: *k, Keys: 1})
+			m.Crypto = append(m.Crypto, Crypto{Tag: i + 1, Key: k, Keys: 1})
 		}
 	}
 	if len(l.layout) == 0 {
@@ -133,11 +138,15 @@ func (l *Local) Answer(offer, from *Session) (*Session, error) {
 		return nil, fmt.Errorf("answer: %w", ErrNoCodec)
 	}
 	if crypto != nil {
-		k, err := l.key(crypto.Key.Suite)
+		all, err := l.derive()
 		if err != nil {
 			return nil, err
 		}
-		m.Crypto = []Crypto{{Tag: crypto.Tag, Key: *k, Keys: 1}}
+		k, err := keyOf(all, crypto.Key.Suite)
+		if err != nil {
+			return nil, err
+		}
+		m.Crypto = []Crypto{{Tag: crypto.Tag, Key: k, Keys: 1}}
 	}
 	l.learn(theirs.Formats)
 	l.slot = i
@@ -294,17 +303,38 @@ func (l *Local) offered() []Suite {
 	return all
 }
 
-// key is our sending key of a suite at our present address (RFC 4568 7.1.4:
-// a new transport address wants a new key).
-func (l *Local) key(s Suite) (*Key, error) {
+// derive makes our sending keys of all suites at our present address, one after the
+// other (RFC 4568 7.1.4: a new transport address wants new keys). They are not kept:
+// whoever prints a Local must not see them.
+func (l *Local) derive() (Secret, error) {
 	if len(l.Keys) < 16 {
 		return nil, ErrKeys
 	}
-	n := s.KeyLen() + s.SaltLen()
-	info := fmt.Sprintf("linekeeper sdes %s %s", s, netip.AddrPortFrom(l.Addr, l.Port))
-	material, err := hkdf.Key(sha256.New, l.Keys, nil, info, n)
+	all, err := hkdf.Key(sha256.New, l.Keys, nil, "linekeeper sdes "+netip.AddrPortFrom(l.Addr, l.Port).String(), allKeys())
 	if err != nil {
-		return nil, fmt.Errorf("derive media key: %w", err)
+		return nil, fmt.Errorf("derive media keys: %w", err)
 	}
-	return &Key{Suite: s, Material: material}, nil
+	return all, nil
+}
+
+// keyOf is a suite's key among those that were derived.
+func keyOf(all Secret, s Suite) (Key, error) {
+	from := 0
+	for _, t := range allSuites {
+		n := t.KeyLen() + t.SaltLen()
+		if t == s {
+			return Key{Suite: s, Material: slices.Clone(all[from : from+n])}, nil
+		}
+		from += n
+	}
+	return Key{}, fmt.Errorf("media key of %q: %w", s, ErrSRTP)
+}
+
+// allKeys is how many octets keys and salts of all suites have together.
+func allKeys() int {
+	n := 0
+	for _, s := range allSuites {
+		n += s.KeyLen() + s.SaltLen()
+	}
+	return n
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -250,6 +251,36 @@ func TestSectionsKeepTheirPlace(t *testing.T) {
 	again := must[*Session](t)(a.Offer(audio("10.0.0.6", 5000, "RTP/AVP 8", "a=sendonly")))
 	if len(again.Media) != 3 || again.Media[1].Port == 0 || again.Media[0].Port != 0 {
 		t.Fatalf("re-offer:\n%s", again.Bytes())
+	}
+}
+
+func TestEachSuiteAddressAndSeedHasItsOwnKey(t *testing.T) {
+	l := leg(1, Required)
+	seen := map[string]bool{}
+	keys := func() (all []string) {
+		for _, c := range must[*Session](t)(l.Offer(nil)).Media[0].Crypto {
+			if len(c.Key.Material) != c.Key.Suite.KeyLen()+c.Key.Suite.SaltLen() {
+				t.Errorf("%s has %d octets", c.Key.Suite, len(c.Key.Material))
+			}
+			all = append(all, string(c.Key.Material[:c.Key.Suite.KeyLen()]))
+		}
+		return all
+	}
+	for _, change := range []func(){func() {}, func() { l.Port += 2 }, func() { l.Addr = l.Addr.Next() }, func() { l.Keys = append(Secret("x"), l.Keys...) }} {
+		change()
+		all := keys()
+		if len(all) != len(allSuites) || !slices.Equal(keys(), all) {
+			t.Errorf("%d keys, or others when asked again", len(all))
+		}
+		for _, k := range all {
+			if seen[k] {
+				t.Error("one key twice")
+			}
+			seen[k] = true
+		}
+	}
+	if _, err := keyOf(make(Secret, allKeys()), "AES_CM_64"); err == nil {
+		t.Error("a suite that nobody knows has a key")
 	}
 }
 
