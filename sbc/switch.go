@@ -84,6 +84,8 @@ type Deps struct {
 	Certificate func(error) bool
 	// Survival is asked by a call whose cloud keeps silent.
 	Survival call.Router
+	// Clock is what calls live by; nil: the system's.
+	Clock loop.Clock
 	// Subscriptions and Mailboxes keep over a restart what phones watch and what
 	// lay in their mailboxes; nil: nothing does.
 	// Passages keeps which phones have proved themselves to the cloud; nil: nothing does.
@@ -118,6 +120,7 @@ type Switch struct {
 	survival    call.Router
 	memory      Memory
 	certificate func(error) bool
+	clock       loop.Clock
 
 	cfg     atomic.Pointer[Config]
 	auth    atomic.Pointer[authority]
@@ -156,7 +159,7 @@ type counters struct {
 func New(d Deps) *Switch {
 	s := &Switch{
 		log: d.Log, exchange: d.Exchange, flows: d.Flows, pings: d.Pings, media: d.Media, location: d.Location, guard: d.Guard,
-		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, memory: d.Memory, certificate: d.Certificate,
+		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, memory: d.Memory, certificate: d.Certificate, clock: d.Clock,
 		calls: make(map[string]*owner), moved: make(map[string]place),
 		merged: make(map[string]string), chains: make(map[string]int), places: make(map[string]bool),
 	}

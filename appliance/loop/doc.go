@@ -7,5 +7,7 @@
 //	timers due ─────┘         ▲                                    │
 //	                          └──── inputs that perform returns ◀──┘
 //
+// Its time comes from a Clock: the system's, or one that a test moves (looptest).
+//
 // It must never know what a machine means: no SIP, no call, no configuration.
 package loop

@@ -47,7 +47,15 @@ type Loop[I, E any] struct {
 // New makes the owner of machine with an inbox of depth inputs (at least 1).
 // It starts nothing: Run does.
 func New[I, E any](machine Machine[I, E], depth int, perform Perform[I, E]) *Loop[I, E] {
-	return &Loop[I, E]{machine: machine, perform: perform, inbox: make(chan I, max(depth, 1))}
+	return NewAt(nil, machine, depth, perform)
+}
+
+// NewAt makes one that lives by another clock; nil: the system's.
+func NewAt[I, E any](clock Clock, machine Machine[I, E], depth int, perform Perform[I, E]) *Loop[I, E] {
+	if clock == nil {
+		clock = system{}
+	}
+	return &Loop[I, E]{machine: machine, perform: perform, inbox: make(chan I, max(depth, 1)), timers: Timers[I]{clock: clock}}
 }
 
 // Post hands one input to the owner. It never blocks and may be called from
@@ -121,7 +129,7 @@ func (l *Loop[I, E]) turn(ctx context.Context, in I) error {
 			return ErrSpins
 		}
 		l.present = l.chain[i]
-		for _, effect := range l.machine.Step(time.Now(), l.present) {
+		for _, effect := range l.machine.Step(l.timers.clock.Now(), l.present) {
 			l.chain = append(l.chain, l.perform(ctx, &l.timers, effect)...)
 		}
 		if l.timers.end {

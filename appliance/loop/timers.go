@@ -4,14 +4,42 @@ import "time"
 
 // Timers are the owner's keyed timers. There is at most one per key: arming it
 // again replaces it. They live on the owner's goroutine as plain deadlines
-// behind a single runtime timer, so a shot of a timer that was re-armed or
+// behind a single alarm of the clock, so a shot of a timer that was re-armed or
 // disarmed cannot exist. Only perform may use them.
 type Timers[I any] struct {
 	armed []timer[I]
-	clock *time.Timer
-	next  time.Time // what clock is set to; zero: not running
+	clock Clock
+	alarm Alarm     // nil: never set
+	next  time.Time // what the alarm is set to; zero: not running
 	end   bool
 }
+
+// Clock is what a loop takes its time from.
+type Clock interface {
+	Now() time.Time
+	// Alarm makes an alarm that rings once, after d.
+	Alarm(d time.Duration) Alarm
+}
+
+// Alarm is a timer of a clock.
+type Alarm interface {
+	Rings() <-chan time.Time
+	// Set lets it ring after d, instead of when it was set to.
+	Set(d time.Duration)
+	Stop()
+}
+
+// system is the clock of the machine we run on.
+type system struct{}
+
+func (system) Now() time.Time              { return time.Now() }
+func (system) Alarm(d time.Duration) Alarm { return systemAlarm{time.NewTimer(d)} }
+
+type systemAlarm struct{ *time.Timer }
+
+func (a systemAlarm) Rings() <-chan time.Time { return a.C }
+func (a systemAlarm) Set(d time.Duration)     { a.Reset(d) }
+func (a systemAlarm) Stop()                   { a.Timer.Stop() }
 
 type timer[I any] struct {
 	key string
@@ -22,7 +50,7 @@ type timer[I any] struct {
 // Arm lets in be stepped d from now, in place of whatever key stood for.
 // A d of zero or less is due at once, after what is being performed.
 func (t *Timers[I]) Arm(key string, d time.Duration, in I) {
-	at := time.Now().Add(max(d, 0))
+	at := t.clock.Now().Add(max(d, 0))
 	if i := t.find(key); i >= 0 {
 		t.armed[i].at, t.armed[i].in = at, in
 	} else {
@@ -85,8 +113,8 @@ func (t *Timers[I]) pop(now time.Time) (I, bool) {
 	return in, true
 }
 
-// set points the runtime timer at the earliest deadline. A deadline that moved
-// later leaves the clock alone: it wakes once for nothing, which is cheaper
+// set points the alarm at the earliest deadline. A deadline that moved
+// later leaves the alarm alone: it wakes once for nothing, which is cheaper
 // than a reset per message of a busy call.
 func (t *Timers[I]) set() {
 	i := t.earliest()
@@ -98,30 +126,30 @@ func (t *Timers[I]) set() {
 		return
 	}
 	t.next = at
-	d := time.Until(at)
-	if t.clock == nil {
-		t.clock = time.NewTimer(d)
+	d := at.Sub(t.clock.Now())
+	if t.alarm == nil {
+		t.alarm = t.clock.Alarm(d)
 		return
 	}
-	t.clock.Reset(d)
+	t.alarm.Set(d)
 }
 
 // wake is the channel that says something may be due; nil while no timer runs.
 func (t *Timers[I]) wake() <-chan time.Time {
-	if t.clock == nil {
+	if t.alarm == nil {
 		return nil
 	}
-	return t.clock.C
+	return t.alarm.Rings()
 }
 
-// fired notes that the runtime timer went off, and says when.
+// fired notes that the alarm rang, and says when.
 func (t *Timers[I]) fired() time.Time {
 	t.next = time.Time{}
-	return time.Now()
+	return t.clock.Now()
 }
 
 func (t *Timers[I]) stop() {
-	if t.clock != nil {
-		t.clock.Stop()
+	if t.alarm != nil {
+		t.alarm.Stop()
 	}
 }

@@ -88,7 +88,7 @@ func newRig(t *testing.T) *rig {
 		}
 		return callID, Tag("tok", legNumber(actor))
 	}
-	r.m = New(Config{Invite: Invite{Token: "tok", Caller: Party{Extension: "22"}, Dialled: "23", Zone: "lan"},
+	r.m = New(Config{Invite: Invite{Token: "tok", Caller: Party{Extension: "22", Number: "22"}, Dialled: "23", Zone: "lan"},
 		Random: func() string { return "cnonce" }, Agent: "Linekeeper", Session: DefaultSession, Patience: DefaultPatience})
 	return r
 }
