@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,7 +37,8 @@ type actor struct {
 	seen    map[string]bool
 	got     map[sip.Method]*sip.Request // the newest request of the box
 	refused map[string]bool             // branches of INVITEs that it refused
-	invite  *sip.Request                // its own newest
+	open    []*sip.Request              // its own INVITEs without a final answer
+	invite  *sip.Request                // the newest that was accepted
 	seq     uint32
 	branch  int
 	callID  string
@@ -183,8 +185,9 @@ func (a *actor) hear(m sip.Message) {
 	defer a.mu.Unlock()
 	raw := string(sip.Bytes(m))
 	req, asks := m.(*sip.Request)
-	if a.seen[raw] && !(asks && req.Method == sip.ACK) {
-		return // repeated
+	resp, _ := m.(*sip.Response)
+	if a.seen[raw] && (asks && req.Method != sip.ACK || !asks && resp.StatusCode >= 200) {
+		return // repeated by a transaction; what the call repeats is the ladder's
 	}
 	a.seen[raw] = true
 	if s, err := sdp.Parse(m.Body()); err == nil && len(m.Body()) > 0 {
@@ -194,7 +197,7 @@ func (a *actor) hear(m sip.Message) {
 	if asks {
 		news = a.asked(req)
 	} else {
-		news = a.answered(m.(*sip.Response))
+		news = a.answered(resp)
 	}
 	if news {
 		a.heard <- m
@@ -232,12 +235,28 @@ func (a *actor) answered(resp *sip.Response) bool {
 	if c := resp.Contact(); c != nil && resp.StatusCode < 300 {
 		a.target = c.Address
 	}
-	if method == sip.INVITE && resp.StatusCode >= 300 && a.invite != nil {
-		ack := sip.Draft{Method: sip.ACK, Target: a.invite.Recipient, From: a.invite.From(), To: resp.To(), CallID: sip.CallIDOf(resp), Seq: a.invite.CSeq().SeqNo}.Request()
-		ack.PrependHeader(resp.Via().Clone())
-		a.writeLocked(ack)
+	if method == sip.INVITE && resp.StatusCode >= 200 {
+		a.closed(resp)
 	}
 	return true
+}
+
+// closed is told of the final answer to an INVITE.
+func (a *actor) closed(resp *sip.Response) {
+	seq, _ := sip.Seq(resp)
+	i := slices.IndexFunc(a.open, func(r *sip.Request) bool { return r.CSeq().SeqNo == seq })
+	if i < 0 {
+		return
+	}
+	invite := a.open[i]
+	a.open = slices.Delete(a.open, i, i+1)
+	if resp.IsSuccess() {
+		a.invite = invite // the ladder acknowledges it
+		return
+	}
+	ack := sip.Draft{Method: sip.ACK, Target: invite.Recipient, From: invite.From(), To: resp.To(), CallID: sip.CallIDOf(resp), Seq: seq}.Request()
+	ack.PrependHeader(resp.Via().Clone())
+	a.writeLocked(ack)
 }
 
 func (a *actor) write(m sip.Message) {
@@ -331,11 +350,13 @@ func (a *actor) ask(pen *calltest.Pen, method sip.Method, words []string) {
 		to.Params.Add("tag", a.theirs)
 	}
 	seq := a.seq + 1
+	var invite *sip.Request // to be cancelled
 	switch {
 	case method == sip.ACK && a.invite != nil:
 		seq = a.invite.CSeq().SeqNo
-	case method == sip.CANCEL && a.invite != nil:
-		seq, to = a.invite.CSeq().SeqNo, a.invite.To()
+	case method == sip.CANCEL && len(a.open) > 0:
+		invite = a.open[len(a.open)-1]
+		seq, to = invite.CSeq().SeqNo, invite.To()
 	default:
 		a.seq = seq
 	}
@@ -349,13 +370,13 @@ func (a *actor) ask(pen *calltest.Pen, method sip.Method, words []string) {
 	a.mu.Unlock()
 	pen.Dress(a.t, req, words) // may look at the dialog
 	a.mu.Lock()
-	switch method {
-	case sip.INVITE:
-		a.invite = req
-	case sip.CANCEL:
-		req.Recipient = a.invite.Recipient
+	if method == sip.INVITE {
+		a.open = append(a.open, req)
+	}
+	if invite != nil {
+		req.Recipient = invite.Recipient
 		sip.RemoveHeader(req, "Via")
-		req.PrependHeader(a.invite.Via().Clone())
+		req.PrependHeader(invite.Via().Clone())
 	}
 	a.writeLocked(req)
 }

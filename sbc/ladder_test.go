@@ -247,21 +247,16 @@ func (st *stage) says(a *actor, what string, words []string) {
 
 // plans takes what the routers will say.
 func (st *stage) plans(f []string) {
-	var s call.Step
-	if f[0] == "plan" || f[0] == "replan" {
-		s = st.step(f[1:])
-	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.legs += len(s.Targets)
 	switch f[0] {
 	case "plan":
-		st.plan.Steps = append(st.plan.Steps, s)
+		st.plan.Steps = append(st.plan.Steps, st.stepLocked(f[1:]))
 	case "replan":
 		if st.again == nil {
 			st.again = &call.Plan{}
 		}
-		st.again.Steps = append(st.again.Steps, s)
+		st.again.Steps = append(st.again.Steps, st.stepLocked(f[1:]))
 	case "reject":
 		code, _ := strconv.Atoi(f[1])
 		st.plan.Reject = &sip.Reject{Code: code, Phrase: strings.Join(f[2:], " ")}
@@ -270,7 +265,7 @@ func (st *stage) plans(f []string) {
 	}
 }
 
-func (st *stage) step(f []string) call.Step {
+func (st *stage) stepLocked(f []string) call.Step {
 	var s call.Step
 	for _, w := range f {
 		key, val, _ := strings.Cut(w, "=")
@@ -285,7 +280,12 @@ func (st *stage) step(f []string) call.Step {
 			last().Credentials = &sip.Credentials{User: "22", Password: "secret"}
 		case "through":
 			last().Line, last().Through = last().Name, true
+		case "flow": // another way to the same phone is another leg
+			st.legs++
+			last().Flows = append(last().Flows, st.target(fmt.Sprint("B", st.legs)))
 		default:
+			n, _ := strconv.Atoi(strings.TrimPrefix(key, "B"))
+			st.legs = max(st.legs, n)
 			s.Targets = append(s.Targets, st.target(key))
 		}
 	}
@@ -416,7 +416,7 @@ func (st *stage) words(a *actor, m sip.Message) string {
 	case *sip.Response:
 		text += strconv.Itoa(m.StatusCode)
 	}
-	return text + calltest.Shape(m, st.show)
+	return text + st.pen.Shape(m, st.show)
 }
 
 // did checks what the box did next by itself.
