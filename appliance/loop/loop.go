@@ -50,12 +50,14 @@ func New[I, E any](machine Machine[I, E], depth int, perform Perform[I, E]) *Loo
 	return NewAt(nil, machine, depth, perform)
 }
 
-// NewAt makes one that lives by another clock; nil: the system's.
+// NewAt makes one that lives by another clock; nil: the system's. It has its alarm from
+// the start, so that the clock knows of a loop that has armed no timer yet.
 func NewAt[I, E any](clock Clock, machine Machine[I, E], depth int, perform Perform[I, E]) *Loop[I, E] {
-	if clock == nil {
-		clock = system{}
+	l := &Loop[I, E]{machine: machine, perform: perform, inbox: make(chan I, max(depth, 1)), timers: Timers[I]{clock: system{}}}
+	if clock != nil {
+		l.timers.clock, l.timers.alarm = clock, clock.Alarm(0)
 	}
-	return &Loop[I, E]{machine: machine, perform: perform, inbox: make(chan I, max(depth, 1)), timers: Timers[I]{clock: clock}}
+	return l
 }
 
 // Post hands one input to the owner. It never blocks and may be called from

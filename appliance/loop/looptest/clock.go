@@ -9,7 +9,8 @@ import (
 	"linekeeper/appliance/loop"
 )
 
-// Clock stands still until Advance moves it.
+// Clock stands still until Advance moves it. Every loop that is made with it must run:
+// Advance and Settle wait for each.
 type Clock struct {
 	mu     sync.Mutex
 	now    time.Time
