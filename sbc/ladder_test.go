@@ -45,11 +45,12 @@ type exception struct {
 func exceptions() map[string]exception {
 	two := "a second call is needed, which the ladder doesn't show: TestAttendedTransferJoinsTwoCalls has both"
 	return map[string]exception{
-		"too-many-hops":           {why: "the switchboard refuses it before there is a call", mute: true},
-		"transfer-attended":       {why: two, until: "box : move"},
-		"transfer-attended-later": {why: two, until: "box : move"},
-		"transfer-attended-there": {why: two, until: "adopt"},
-		"transfer-while-it-rings": {why: two, until: "adopt"},
+		"too-many-hops":                   {why: "the switchboard refuses it before there is a call", mute: true},
+		"transfer-attended":               {why: two, until: "box : move"},
+		"transfer-attended-later":         {why: two, until: "box : move"},
+		"transfer-attended-there":         {why: two, until: "adopt"},
+		"transfer-while-it-rings":         {why: two, until: "adopt"},
+		"transfer-while-it-rings-in-vain": {why: two, until: "adopt"},
 	}
 }
 
