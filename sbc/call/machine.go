@@ -212,10 +212,7 @@ func (m *Machine) finish(end End) {
 func (m *Machine) leave(l *leg, end End) {
 	m.closeMedia(l)
 	m.stopTimers(l)
-	if l.in != nil { // their request can no longer be carried across
-		m.reply(l, l.in.tx, l.in.req, 481, "", nil)
-		l.in.refused, l.in = true, nil
-	}
+	m.relinquish(l)
 	if !l.live() {
 		m.restart(l)
 		m.quieten(l)
@@ -233,6 +230,24 @@ func (m *Machine) leave(l *leg, end End) {
 	case l.pending():
 		l.stage = leaving
 		m.do(Cancel{l.ref, joined(m.reasons(end))})
+	}
+}
+
+// relinquish gives up what is being carried across for a leg that is left. A 2xx
+// that made an offer gets its ACK without the answer.
+func (m *Machine) relinquish(l *leg) {
+	r := l.in
+	if r == nil {
+		return
+	}
+	l.in = nil
+	if r.answer == nil {
+		m.reply(l, r.tx, r.req, 481, "", nil)
+		r.refused = true
+		return
+	}
+	if to := m.leg(r.to); to != nil && (to.live() || to.stage == leaving) {
+		m.acknowledge(to, r.seq, nil)
 	}
 }
 
