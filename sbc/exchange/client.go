@@ -29,6 +29,9 @@ type Client struct {
 	over      atomic.Pointer[sip.Flow]
 	back      bool
 	withdrawn bool
+	// sending says that the wire has the request at this moment, due that its flow
+	// was lost meanwhile.
+	sending, due bool
 
 	req   *sip.Request      // until the final response
 	on    func(ClientEvent) // until nothing more can come

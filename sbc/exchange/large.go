@@ -27,6 +27,7 @@ func (c *Client) begin(flow sip.Flow) txn.Machine {
 func (c *Client) send(again bool) {
 	c.mu.Lock()
 	req := c.req
+	c.sending = req != nil
 	c.mu.Unlock()
 	if req == nil {
 		return
@@ -36,6 +37,9 @@ func (c *Client) send(again bool) {
 	}
 	flow := c.Flow()
 	err := c.x.put(flow, req)
+	if c.sent() && c.fallBack(func(f sip.Flow) bool { return f == flow }) {
+		return
+	}
 	var l larger
 	if errors.As(err, &l) && c.fellBack() {
 		err = l.Anyway()
@@ -47,6 +51,16 @@ func (c *Client) send(again bool) {
 	default:
 		c.step(txn.Input{What: txn.Broken}, act{err: err})
 	}
+}
+
+// sent notes that the wire has let go of the request, and says whether its flow
+// was lost meanwhile.
+func (c *Client) sent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	due := c.due
+	c.sending, c.due = false, false
+	return due
 }
 
 // move begins anew over a stream, under the same branch: nothing has left yet.
@@ -74,6 +88,10 @@ func (c *Client) fallBack(lost func(sip.Flow) bool) bool {
 	if c.over.Load() == nil || c.back || c.req == nil || st != txn.Calling && st != txn.Trying {
 		return false
 	}
+	if c.sending { // the wire is writing into the request
+		c.due = true
+		return true
+	}
 	c.back = true
 	c.over.Store(nil)
 	c.againLocked(c.flow)
@@ -89,7 +107,7 @@ func (c *Client) fellBack() bool {
 
 // againLocked starts the transaction over on a flow.
 func (c *Client) againLocked(flow sip.Flow) {
-	req := c.req.Clone() // the wire may be reading the other one
+	req := c.req.Clone()
 	sip.RemoveHeader(req, "Via")
 	req.PrependHeader(c.x.newVia(flow, c.branch))
 	c.req = req
