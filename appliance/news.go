@@ -14,7 +14,6 @@ import (
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/line"
 	"linekeeper/sbc/media"
-	"linekeeper/sbc/rtp"
 	"linekeeper/sbc/sip"
 )
 
@@ -68,21 +67,11 @@ func (n *news) heard(r *sbc.CallReport) map[string]string {
 		if st.In.Packets < enough {
 			continue
 		}
-		mos := quality(st)
+		mos := st.In.MOS(st.Codec, st.RoundTrip)
 		n.metrics.MOS(mos)
 		facts["mos_"+leg] = strconv.FormatFloat(mos, 'f', 1, 64)
 	}
 	return facts
-}
-
-// quality estimates how well a leg's peer was heard (ITU-T G.107). The delay is
-// half the round trip where RTCP told it, a frame, and a jitter buffer of twice
-// the jitter.
-func quality(st media.Stats) float64 {
-	const frame = 20 * time.Millisecond
-	delay := st.RoundTrip/2 + frame + 2*st.In.Jitter
-	loss := float64(st.In.Lost) / float64(max(1, st.In.Lost+st.In.Packets))
-	return rtp.MOS(rtp.R(rtp.Path{Loss: loss, Delay: float64(delay) / float64(time.Millisecond), Codec: rtp.CodecOf("PCMA")}))
 }
 
 func caller(v sbc.CallView) string {

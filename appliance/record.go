@@ -74,5 +74,5 @@ func heardWell(st media.Stats) float64 {
 	if st.In.Packets < enough {
 		return 0
 	}
-	return quality(st)
+	return st.In.MOS(st.Codec, st.RoundTrip)
 }

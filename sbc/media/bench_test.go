@@ -19,6 +19,7 @@ type bare struct {
 	w       *worker
 	a, b    *Stream
 	out, in int // sockets of the two peers
+	peers   [2]pair
 	packet  []byte
 	buf     [packetRoom]byte
 	seq     uint16
@@ -43,6 +44,7 @@ func newBare(t testing.TB, suite sdp.Suite, plain bool) *bare {
 		}
 		t.Cleanup(func() { e.ports.close(p) })
 		at[i] = netip.AddrPortFrom(lo, p.port)
+		r.peers[i] = p
 		if i == 0 {
 			r.out = p.rtp
 		} else {
@@ -93,12 +95,18 @@ func (r *bare) one() bool {
 
 // relay is one pass of the worker.
 func (r *bare) relay() {
+	r.relayAt(r.w.now + int64(20*time.Millisecond))
+}
+
+// relayAt is one at a time, in nanoseconds since the start.
+func (r *bare) relayAt(now int64) {
 	n, _ := unix.EpollWait(r.w.epoll, r.w.events[:], 0)
-	r.w.now += int64(20 * time.Millisecond)
+	r.w.now = now
 	r.w.heed(n)
 	r.w.commands()
 	r.w.pass(max(n, 0))
 	r.w.frames()
+	r.w.reports()
 	r.w.pace()
 }
 

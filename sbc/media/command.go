@@ -114,12 +114,13 @@ func (w *worker) perform(c *command) {
 	case doPlay:
 		w.play(c.s, c.source)
 	case doLeave:
-		w.unsteer(c.s)
+		w.unsteerAll(c.s)
 		w.takeShared() // what came for it already must not be lost
 		w.flush()
 		w.remove(c.s)
 		close(c.done)
 	case doClose:
+		w.goodbye(c.s)
 		w.remove(c.s)
 		c.s.release()
 	}
@@ -134,6 +135,7 @@ func (w *worker) set(c *command) {
 	moved := l.flow.Remote != c.flow.Remote || l.flow.RemoteRTCP != c.flow.RemoteRTCP || l.flow.Mux != c.flow.Mux
 	l.latch.set(c.flow.Remote, moved || l.in != c.in)
 	l.control.set(c.flow.RemoteRTCP, moved || l.in != c.in)
+	w.follow(s)
 	l.flow, l.in, l.out = *c.flow, c.in, c.out
 	l.clock = 8000
 	if len(l.flow.Formats) > 0 {

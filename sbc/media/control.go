@@ -7,9 +7,9 @@ import (
 	"linekeeper/sbc/rtp"
 )
 
-// arrivedRTCP takes one compound packet: checked and decrypted like RTP, read
-// for what it says about our own sending, translated and passed on. Only
-// reports pass; names and goodbyes of one side are no business of the other.
+// arrivedRTCP takes one compound packet: checked and decrypted like RTP, and read
+// for what it says about our own sending and the peer's clock. Nothing of it is
+// passed on: each leg is a session of its own, and the box reports on both.
 func (w *worker) arrivedRTCP(s *Stream, b []byte) {
 	l := &s.live
 	from := w.from.addrPort()
@@ -34,13 +34,14 @@ func (w *worker) arrivedRTCP(s *Stream, b []byte) {
 		return
 	}
 	if standing == candidate && !l.flow.Mux {
-		at.hold(from)
+		w.hold(s, true)
 	}
 	s.count.receivedRTCP.Add(1)
-	w.learn(s, &report)
-	if l.peer != nil {
-		w.passReport(s, l.peer, report)
+	if !l.report.begun {
+		w.beginReports(s)
 	}
+	w.learn(s, &report)
+	w.learnMore(s, rtp.ParseExtended(b))
 }
 
 func (w *worker) unprotectRTCP(s *Stream, b []byte) ([]byte, bool) {
@@ -54,48 +55,44 @@ func (w *worker) unprotectRTCP(s *Stream, b []byte) ([]byte, bool) {
 	return out, err == nil
 }
 
+// longestTrip bounds a round trip that is believed.
+const longestTrip = 10 * time.Second
+
 // learn reads what the peer reports about the packets that we send it.
 func (w *worker) learn(s *Stream, r *rtp.Report) {
+	l := &s.live
+	if r.Sender {
+		l.report.heard = heardReport{ssrc: r.SSRC, middle: uint32(r.NTP >> 16), at: w.now}
+	}
 	for i := range r.Blocks[:r.Count] {
 		k := &r.Blocks[i]
-		if k.SSRC != s.live.rewrite.ssrc {
+		if k.SSRC != l.rewrite.ssrc {
 			continue
 		}
 		s.count.remoteLost.Store(int64(k.Lost))
-		s.count.remoteJitter.Store(int64(k.Jitter) * int64(time.Second) / int64(max(s.live.clock, 1)))
-		if k.LSR != 0 && k.LSR == s.live.report.middle {
-			trip := w.now - s.live.report.at - int64(k.DLSR)*int64(time.Second)>>16
-			if trip > 0 {
-				s.count.roundTrip.Store(trip)
+		s.count.remoteJitter.Store(units(k.Jitter, l.clock))
+		if k.LSR != 0 && (k.LSR == l.report.sent[0] || k.LSR == l.report.sent[1]) {
+			trip := time.Duration(uint64(w.middleNow()-k.LSR-k.DLSR) * uint64(time.Second) >> 16)
+			if trip < longestTrip { // else a delay that is longer than the trip itself
+				s.count.roundTrip.Store(max(1, int64(trip)))
 			}
 		}
 	}
 }
 
-// passReport translates a report of s into the numbers that p knows.
-func (w *worker) passReport(s, p *Stream, r rtp.Report) {
-	to, back := &p.live.rewrite, &s.live.rewrite
-	if r.Sender {
-		if !to.begun || to.pending || to.from != r.SSRC || p.live.player != nil {
-			r.Sender = false // about a source that p doesn't hear
-		} else {
-			r.Timestamp += to.tsOff
-			p.live.report = sentReport{middle: uint32(r.NTP >> 16), at: w.now}
-		}
+// learnMore reads extended reports.
+func (w *worker) learnMore(s *Stream, x rtp.Extended) {
+	if x.Time != 0 {
+		s.live.report.asked = heardReport{middle: x.Time, at: w.now}
 	}
-	r.SSRC = to.ssrc
-	n := 0
-	for _, k := range r.Blocks[:r.Count] {
-		if k.SSRC != back.ssrc || !back.begun || back.pending {
-			continue
-		}
-		k.SSRC, k.Highest = back.from, k.Highest-uint32(back.seqOff)
-		r.Blocks[n] = k
-		n++
+	if x.HasVoIP && x.VoIP.SSRC == s.live.rewrite.ssrc {
+		s.count.remoteMOS.Store(int64(x.VoIP.ConversationalMOS * 10))
 	}
-	r.Count = n
-	w.transmitRTCP(p, r.Append(w.control[:0], p.cname))
+	s.count.gone.Store(x.Bye)
 }
+
+// units is a time in units of an RTP clock, in nanoseconds.
+func units(n, clock uint32) int64 { return int64(n) * int64(time.Second) / int64(max(clock, 1)) }
 
 func (w *worker) transmitRTCP(s *Stream, b []byte) {
 	l := &s.live

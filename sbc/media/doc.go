@@ -1,6 +1,6 @@
-// Package media relays RTP and RTCP between the legs of calls: its own ports,
-// SRTP, symmetric RTP with source restriction, continuous SSRC, sequence and
-// timestamps, tones, and counters. It must never know SIP, a call, a user or a
+// Package media relays RTP between the legs of calls: its own ports, SRTP,
+// symmetric RTP with source restriction, continuous SSRC, sequence and
+// timestamps, RTCP of its own toward each leg, UDPTL as it is, tones, and counters. It must never know SIP, a call, a user or a
 // number; it is told sdp.Flow and who is bridged with whom.
 //
 // # Who owns what
@@ -53,5 +53,15 @@
 //	          or (plain) who fits the signalled address-------> latched
 //	latched --Set with another address or key-----------------> waiting
 //
-// Nothing else moves a stream. Packets of others are counted and forgotten.
+// Nothing else moves a stream. Packets of others are counted and forgotten. Only
+// what a latched peer sends is steered: strangers come to the port's own socket,
+// which is read four packets at a time, so that a flood there fills nothing that
+// another packet needs.
+//
+// # Reports
+//
+// Each leg is an RTCP session of its own: the box sends SR or RR with SDES by the
+// times of RFC 3550, from the first packet on, BYE at the end, and extended reports
+// (RFC 3611) to who described that it wants them. The peer's reports give round
+// trip, far-end loss and clock; none is passed on.
 package media

@@ -75,7 +75,8 @@ func TestEnginesOfOneNamespaceDoNotDisturbEachOther(t *testing.T) {
 	}
 }
 
-func TestClosedPortIsGivenBackToItsSocket(t *testing.T) {
+// TestOnlyThePeerIsSteered: what strangers send must not come where all calls wait.
+func TestOnlyThePeerIsSteered(t *testing.T) {
 	e := engine(t, Config{})
 	if e.steer == nil {
 		if e.Describe().Why == "" {
@@ -83,16 +84,27 @@ func TestClosedPortIsGivenBackToItsSocket(t *testing.T) {
 		}
 		return
 	}
-	s := open(t, e, "lan")
-	at := s.Local()
-	eventually(t, "the port is steered", func() bool { return has(e.steer, at) })
-	s.Close()
-	eventually(t, "the port is given back", func() bool { return !has(e.steer, at) })
+	a, b, la, _ := call(t, e, "", "")
+	at := la.Local()
+	if has(e.steer, at, a.addr()) {
+		t.Error("steered before the peer was heard")
+	}
+	a.say("1")
+	b.expect("1")
+	eventually(t, "the peer is steered", func() bool { return has(e.steer, at, a.addr()) })
+	moved := newPhone(t, 0xaaaa)
+	moved.to, moved.seq = at, a.seq
+	set(t, la, moved.flow())
+	moved.say("2")
+	b.expect("2")
+	eventually(t, "the new address is steered and the old one not", func() bool { return has(e.steer, at, moved.addr()) && !has(e.steer, at, a.addr()) })
+	la.Close()
+	eventually(t, "the port is given back", func() bool { return !has(e.steer, at, moved.addr()) })
 }
 
-func has(st *steering, at netip.AddrPort) bool {
+func has(st *steering, at, from netip.AddrPort) bool {
 	value := make([]byte, 4)
-	return changeMap(unix.BPF_MAP_LOOKUP_ELEM, st.ports, steerKey(at), value) == nil
+	return changeMap(unix.BPF_MAP_LOOKUP_ELEM, st.ports, steerKey(at, from), value) == nil
 }
 
 func TestUDPChecksumIsThatOfRFC768(t *testing.T) {

@@ -13,6 +13,40 @@ const oldKeyTime = 2 * time.Second
 
 func isRTCP(b []byte) bool { return rtp.IsRTCP(b) }
 
+// arrivedFax takes one datagram of a fax (T.38 over UDPTL) and gives it to the peer
+// as it is. A straggler of the speech before would look like one far ahead.
+func (w *worker) arrivedFax(s *Stream, b []byte) {
+	l := &s.live
+	standing := w.judge(s)
+	if standing == foreign {
+		s.drop(Foreign)
+		return
+	}
+	if h, ok := rtp.Parse(b); ok && h.SSRC != 0 && h.SSRC == l.track.SSRC() {
+		s.drop(Disorder)
+		return
+	}
+	if standing == candidate {
+		w.hold(s, false)
+	}
+	s.count.packets.Add(1)
+	s.count.octets.Add(uint64(len(b)))
+	s.count.voice.Store(w.now)
+	p := l.peer
+	switch {
+	case p == nil:
+		s.drop(Unbridged)
+	case !p.live.flow.UDPTL:
+		s.drop(Payload)
+	case p.live.latch.dest.len == 0:
+		s.drop(Held)
+	case w.out.takes(p, b):
+		w.out.add(p, s, b, len(b))
+	default:
+		p.deliver(s, b, len(b))
+	}
+}
+
 // arrivedRTP takes one datagram of the RTP port through all steps.
 func (w *worker) arrivedRTP(s *Stream, b []byte) {
 	h, ok := rtp.Parse(b)
@@ -21,9 +55,8 @@ func (w *worker) arrivedRTP(s *Stream, b []byte) {
 		return
 	}
 	l := &s.live
-	from := w.from.addrPort()
-	standing := l.latch.judge(from)
-	if standing == foreign || standing == candidate && l.in == nil && !l.latch.fits(from) {
+	standing := w.judge(s)
+	if standing == foreign {
 		s.drop(Foreign)
 		return
 	}
@@ -33,10 +66,13 @@ func (w *worker) arrivedRTP(s *Stream, b []byte) {
 		}
 	}
 	if standing == candidate {
-		l.latch.hold(from)
+		w.hold(s, false)
+	}
+	if !l.report.begun {
+		w.beginReports(s)
 	}
 	verdict := l.track.Packet(h, uint32(w.now/1000*int64(l.clock)/1e6))
-	s.received(len(b) - h.Len)
+	s.received(len(b)-h.Len, h.Payload)
 	switch verdict {
 	case rtp.Double:
 		s.drop(Replayed)
@@ -47,6 +83,18 @@ func (w *worker) arrivedRTP(s *Stream, b []byte) {
 	case rtp.Good, rtp.Fresh:
 	}
 	w.forward(s, b, h, verdict == rtp.Fresh)
+}
+
+// judge says what the source of the packet at hand is to the RTP port of s. A
+// candidate that nothing but its packet can prove must prove itself.
+func (w *worker) judge(s *Stream) standing {
+	l := &s.live
+	from := w.from.addrPort()
+	standing := l.latch.judge(from)
+	if standing == candidate && l.in == nil && !l.latch.fits(from) {
+		return foreign
+	}
+	return standing
 }
 
 // unprotect decrypts under the present key, or the one before while its
@@ -98,6 +146,9 @@ func (w *worker) forward(s *Stream, b []byte, h rtp.Header, fresh bool) {
 		return
 	}
 	h.Rewrite(b)
+	if !to.report.begun {
+		w.beginReports(p)
+	}
 	if b = p.seal(b, h.Len); b != nil && w.out.takes(p, b) {
 		w.out.add(p, s, b, size)
 		return

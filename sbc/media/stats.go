@@ -2,8 +2,11 @@ package media
 
 import (
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
+
+	"linekeeper/sbc/rtp"
 )
 
 // Reason says why a packet was dropped.
@@ -53,6 +56,13 @@ type counters struct {
 	roundTrip        atomic.Int64
 	remoteLost       atomic.Int64
 	remoteJitter     atomic.Int64
+	remoteMOS        atomic.Int64  // times 10; 0: not told
+	gone             atomic.Bool   // the peer said BYE
+	burst            atomic.Uint64 // bits of a float64, BurstR
+	drift            atomic.Int64  // 1/1000 ppm
+	comfort          atomic.Bool   // the last packet was comfort noise
+	fax              atomic.Bool   // UDPTL
+	codec            atomic.Pointer[string]
 }
 
 // legTotals sum up the streams of one leg.
@@ -61,17 +71,30 @@ type legTotals struct {
 	lost             atomic.Int64
 }
 
+// comfortNoise is the payload number of CN (RFC 3389).
+const comfortNoise = 13
+
 // received accounts an accepted packet.
-func (s *Stream) received(size int) {
+func (s *Stream) received(size int, payload uint8) {
 	c, t, clock := &s.count, &s.live.track, s.live.clock
 	c.packets.Add(1)
 	c.octets.Add(uint64(size))
 	c.voice.Store(c.last.Load())
+	if quiet := payload == comfortNoise; quiet != c.comfort.Load() {
+		c.comfort.Store(quiet)
+	}
 	if lost := t.Lost(); lost != c.lost.Load() {
 		s.leg.lost.Add(int64(lost) - int64(c.lost.Swap(lost)))
+		c.burst.Store(math.Float64bits(t.Bursts().Ratio()))
 	}
-	c.jitter.Store(int64(t.Jitter()) * int64(time.Second) / int64(max(clock, 1)))
+	if n := c.packets.Load(); n%driftEvery == 0 {
+		c.drift.Store(int64(t.Drift(clock) * 1000))
+	}
+	c.jitter.Store(units(t.Jitter(), clock))
 }
+
+// driftEvery is after how many packets the clocks are compared again.
+const driftEvery = 256
 
 func (s *Stream) relayed() {
 	s.count.relay.Add(1)
@@ -113,6 +136,14 @@ type Stats struct {
 	Silent  bool
 	// RoundTrip is measured with RTCP; 0: not known.
 	RoundTrip time.Duration
+	// Drift is by how many parts per million the peer's clock is faster than ours.
+	Drift float64
+	// Codec is the encoding name that was agreed first, Fax says that UDPTL is passed.
+	Codec string
+	Fax   bool
+	// Gone says that the peer took its leave by RTCP, Comfort that it has fallen
+	// silent with a comfort noise packet.
+	Gone, Comfort bool
 }
 
 // Direction is one direction of a stream.
@@ -122,20 +153,66 @@ type Direction struct {
 	Lost    uint64
 	Jitter  time.Duration
 	Reports uint64 // RTCP packets
+	// Burst is how much longer than by chance losses in a row are (BurstR of
+	// G.107), 1 at least. In only.
+	Burst float64
+	// Told is the MOS that the peer itself tells by RTCP-XR, 0: none. Out only.
+	Told float64
+}
+
+// MOS estimates how well this direction is heard (ITU-T G.107), by codec and the
+// round trip: half of it, a frame, and a jitter buffer of twice the jitter.
+func (d Direction) MOS(codec string, roundTrip time.Duration) float64 {
+	if d.Packets == 0 {
+		return 0
+	}
+	return rtp.MOS(d.rating(codec, roundTrip))
+}
+
+func (d Direction) rating(codec string, roundTrip time.Duration) float64 {
+	return rtp.R(rtp.Path{
+		Loss: float64(d.Lost) / float64(max(1, d.Lost+d.Packets)), Burst: d.Burst, Codec: rtp.CodecOf(codec),
+		Delay: float64(roundTrip/2+frame+2*d.Jitter) / float64(time.Millisecond),
+	})
+}
+
+const frame = 20 * time.Millisecond
+
+// metrics are what the peer is told of what it sends (RFC 3611 4.7).
+func (s *Stream) metrics() rtp.VoIPMetrics {
+	st := s.Stats()
+	b := s.live.track.Bursts().Metrics()
+	b.BurstLength *= float64(frame / time.Millisecond)
+	b.GapLength *= float64(frame / time.Millisecond)
+	r := st.In.rating(st.Codec, st.RoundTrip)
+	return rtp.VoIPMetrics{
+		SSRC: s.live.track.SSRC(), Loss: float64(st.In.Lost) / float64(max(1, st.In.Lost+st.In.Packets)), Bursts: b,
+		RoundTrip: float64(st.RoundTrip / time.Millisecond), R: r,
+		ListeningMOS: rtp.MOS(st.In.rating(st.Codec, 0)), ConversationalMOS: rtp.MOS(r),
+	}
 }
 
 // Stats takes a snapshot; it never waits for the worker.
 func (s *Stream) Stats() Stats {
 	c := &s.count
 	st := Stats{
-		In:        Direction{c.packets.Load(), c.octets.Load(), c.lost.Load(), time.Duration(c.jitter.Load()), c.receivedRTCP.Load()},
-		Out:       Direction{c.sent.Load(), c.sentOctets.Load(), uint64(max(0, c.remoteLost.Load())), time.Duration(c.remoteJitter.Load()), c.sentRTCP.Load()},
+		In: Direction{Packets: c.packets.Load(), Octets: c.octets.Load(), Lost: c.lost.Load(), Jitter: time.Duration(c.jitter.Load()), Reports: c.receivedRTCP.Load(),
+			Burst: max(1, math.Float64frombits(c.burst.Load()))},
+		Out: Direction{Packets: c.sent.Load(), Octets: c.sentOctets.Load(), Lost: uint64(max(0, c.remoteLost.Load())), Jitter: time.Duration(c.remoteJitter.Load()),
+			Reports: c.sentRTCP.Load(), Told: float64(c.remoteMOS.Load()) / 10},
 		Relayed:   c.relay.Load(),
 		RoundTrip: time.Duration(c.roundTrip.Load()),
-		Dropped:   make(map[Reason]uint64),
+		Drift:     float64(c.drift.Load()) / 1000,
+		Fax:       c.fax.Load(), Gone: c.gone.Load(), Comfort: c.comfort.Load(),
+	}
+	if name := c.codec.Load(); name != nil {
+		st.Codec = *name
 	}
 	for r := range reasons {
 		if n := c.dropped[r].Load(); n > 0 {
+			if st.Dropped == nil {
+				st.Dropped = make(map[Reason]uint64)
+			}
 			st.Dropped[r] = n
 		}
 	}

@@ -14,16 +14,18 @@ import (
 // of one address.
 const maxSteered = 1 << 16
 
-// steering lets the kernel deliver what comes to the IPv4 ports of all streams
-// into one socket for each worker: a BPF program of type sk_lookup finds the
-// local address and port in a table. A worker then takes 64 packets of any
-// calls with one system call and needs no epoll for them. The ports' own
-// sockets stay bound, and take over whatever is not in the table.
+// steering lets the kernel deliver what the peers of all streams send to their IPv4
+// ports into one socket for each worker: a BPF program of type sk_lookup finds the
+// addresses and ports of both ends in a table. A worker then takes 64 packets of
+// any calls with one system call and needs no epoll for them. The ports' own
+// sockets stay bound, and take over whatever is not in the table: peers that have
+// not been heard yet, and strangers. A flood of these fills the buffer of one port
+// and takes no room from the calls.
 //
 // It needs CAP_BPF (or CAP_SYS_ADMIN) and CAP_NET_ADMIN, and a kernel of 5.9 or
 // newer. It ends with the descriptors, so with the process at the latest.
 type steering struct {
-	ports   int // map: address and port → worker
+	ports   int // map: both addresses and ports → worker
 	sockets int // map: worker → its shared socket
 	link    int
 }
@@ -59,16 +61,16 @@ func newSteering(sockets []int) (_ *steering, err error) {
 	return s, nil
 }
 
-// add steers a port to a worker.
-func (s *steering) add(at netip.AddrPort, worker int) error {
+// add steers what comes from a peer to a port to a worker.
+func (s *steering) add(at, from netip.AddrPort, worker int) error {
 	value := make([]byte, 4)
 	binary.NativeEndian.PutUint32(value, uint32(worker))
-	return changeMap(unix.BPF_MAP_UPDATE_ELEM, s.ports, steerKey(at), value)
+	return changeMap(unix.BPF_MAP_UPDATE_ELEM, s.ports, steerKey(at, from), value)
 }
 
-// drop gives a port back to its own socket.
-func (s *steering) drop(at netip.AddrPort) error {
-	return changeMap(unix.BPF_MAP_DELETE_ELEM, s.ports, steerKey(at), nil)
+// drop gives it back to the port's own socket.
+func (s *steering) drop(at, from netip.AddrPort) error {
+	return changeMap(unix.BPF_MAP_DELETE_ELEM, s.ports, steerKey(at, from), nil)
 }
 
 func (s *steering) close() {
@@ -79,14 +81,17 @@ func (s *steering) close() {
 	}
 }
 
-// steerKeyLen is the address as it is on the wire, then the port as a number.
-const steerKeyLen = 8
+// steerKeyLen is the local address as it is on the wire, its port as a number; the
+// remote address and port, both as on the wire.
+const steerKeyLen = 16
 
-func steerKey(at netip.AddrPort) []byte {
-	ip := at.Addr().As4()
+func steerKey(at, from netip.AddrPort) []byte {
+	local, remote := at.Addr().As4(), from.Addr().As4()
 	key := make([]byte, steerKeyLen)
-	copy(key, ip[:])
+	copy(key, local[:])
 	binary.NativeEndian.PutUint32(key[4:], uint32(at.Port()))
+	copy(key[8:], remote[:])
+	binary.BigEndian.PutUint16(key[12:], from.Port())
 	return key
 }
 
@@ -130,10 +135,12 @@ type instruction struct {
 
 // Fields of struct bpf_sk_lookup (linux/bpf.h).
 const (
-	lookupFamily    = 8
-	lookupProtocol  = 12
-	lookupLocalIP4  = 40 // as on the wire
-	lookupLocalPort = 60 // as a number
+	lookupFamily     = 8
+	lookupProtocol   = 12
+	lookupRemoteIP4  = 16 // as on the wire
+	lookupRemotePort = 36 // 16 bits, as on the wire
+	lookupLocalIP4   = 40 // as on the wire
+	lookupLocalPort  = 60 // as a number
 )
 
 // Helpers of the kernel (linux/bpf.h).
@@ -147,7 +154,7 @@ const (
 //
 //	struct key k; u32 *worker; struct bpf_sock *sk;
 //	if (ctx->protocol == IPPROTO_UDP && ctx->family == AF_INET) {
-//		k = {ctx->local_ip4, ctx->local_port};
+//		k = {ctx->local_ip4, ctx->local_port, ctx->remote_ip4, (u16)ctx->remote_port};
 //		if ((worker = lookup(&ports, &k)) && (sk = lookup(&sockets, worker))) {
 //			sk_assign(ctx, sk, 0); sk_release(sk);
 //		}
@@ -157,6 +164,7 @@ func lookupProgram(ports, sockets int) []instruction {
 	// Conditional jumps all lead to the end, which is filled in below.
 	const (
 		load, storeReg, copyReg, set, add = 0x61, 0x63, 0xbf, 0xb7, 0x07
+		and                               = 0x57
 		unequal, equal, call, exit        = 0x55, 0x15, 0x85, 0x95
 		loadMap, pseudoMap                = 0x18, 1 << 4
 	)
@@ -167,12 +175,17 @@ func lookupProgram(ports, sockets int) []instruction {
 		{load, 2 | 6<<4, lookupFamily, 0},
 		{unequal, 2, 0, unix.AF_INET},
 		{load, 2 | 6<<4, lookupLocalIP4, 0},
-		{storeReg, 10 | 2<<4, -8, 0},
+		{storeReg, 10 | 2<<4, -16, 0},
 		{load, 2 | 6<<4, lookupLocalPort, 0},
+		{storeReg, 10 | 2<<4, -12, 0},
+		{load, 2 | 6<<4, lookupRemoteIP4, 0},
+		{storeReg, 10 | 2<<4, -8, 0},
+		{load, 2 | 6<<4, lookupRemotePort, 0},
+		{and, 2, 0, 0xffff},
 		{storeReg, 10 | 2<<4, -4, 0},
 		{loadMap, 1 | pseudoMap, 0, int32(ports)}, {},
 		{copyReg, 2 | 10<<4, 0, 0},
-		{add, 2, 0, -8},
+		{add, 2, 0, -steerKeyLen},
 		{call, 0, 0, helperMapLookup},
 		{equal, 0, 0, 0},
 		{copyReg, 2 | 0<<4, 0, 0}, // the number in the table is the key of the next one

@@ -47,13 +47,7 @@ type live struct {
 	track   rtp.Track
 	rewrite rewriter
 	player  *player
-	report  sentReport
-}
-
-// sentReport remembers the sender report that went to this stream, for the round trip.
-type sentReport struct {
-	middle uint32
-	at     int64
+	report  reporting
 }
 
 // newStream draws the identity of a stream.
@@ -98,6 +92,10 @@ func (s *Stream) Set(f sdp.Flow) error {
 		return ErrClosed
 	}
 	s.in, s.out = in, out
+	s.count.fax.Store(f.UDPTL)
+	if len(f.Formats) > 0 {
+		s.count.codec.Store(&f.Formats[0].Name)
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -32,11 +33,11 @@ const (
 
 // port is one socket in a worker's set.
 type port struct {
-	s       *Stream
-	fd      int
-	rtcp    bool
-	at      netip.AddrPort
-	steered bool // packets come by the shared socket
+	s    *Stream
+	fd   int
+	rtcp bool
+	at   netip.AddrPort
+	from netip.AddrPort // whose packets come by the shared socket; invalid: nobody's
 }
 
 // What the events of epoll name if not a slot.
@@ -77,6 +78,7 @@ type worker struct {
 	local      map[uint64]*port // steered ports by localKey
 	fresh      []int32          // slots added since the last pass
 	more       []int32          // slots whose own socket had more than portBatch
+	eager      bool             // one of them is not guarded by steering
 	again      []int32
 	from       *sockaddr // source of the packet at hand
 	now        int64     // nanoseconds, monotonic, once per pass
@@ -88,6 +90,9 @@ type worker struct {
 	nap        time.Duration // how long to sleep after a pass when busy
 	seen       int
 	window     int64
+	wall       int64 // of start, nanoseconds since 1970
+	agenda     agenda
+	next       due // on its way into the agenda
 
 	copied  [packetRoom]byte
 	control [packetRoom]byte
@@ -105,7 +110,7 @@ func newWorker(id int, start time.Time, conf Config) (*worker, error) {
 	}
 	w := &worker{
 		id: id, tick: conf.Tick, log: conf.Log, epoll: epoll, event: event, start: start,
-		shared: -1, in: newArrivals(), local: make(map[uint64]*port),
+		wall: start.UnixNano(), shared: -1, in: newArrivals(), local: make(map[uint64]*port),
 	}
 	err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, event, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: bell})
 	if err != nil {
@@ -134,6 +139,7 @@ func (w *worker) run(ctx context.Context) error {
 		}
 		all := w.pass(max(n, 0))
 		w.frames()
+		w.reports()
 		if w.pace() && all {
 			w.sleep()
 		}
@@ -144,6 +150,7 @@ func (w *worker) run(ctx context.Context) error {
 func (w *worker) pass(n int) bool {
 	all := n < len(w.events)
 	w.takeFresh()
+	w.eager = false
 	w.again, w.more = w.more, w.again[:0]
 	for i := range w.events[:n] {
 		switch slot := w.events[i].Fd; {
@@ -159,7 +166,7 @@ func (w *worker) pass(n int) bool {
 		}
 	}
 	w.flush()
-	return all && len(w.more) == 0
+	return all && !w.eager
 }
 
 // patience is how long epoll may block, in milliseconds.
@@ -167,10 +174,17 @@ func (w *worker) patience() int {
 	switch {
 	case w.busy, len(w.more) > 0:
 		return 0
-	case len(w.playing) == 0:
+	case len(w.playing) == 0 && len(w.agenda) == 0:
 		return -1
 	}
-	return int(max(0, (w.beat-w.now+int64(time.Millisecond)-1)/int64(time.Millisecond)))
+	next := int64(math.MaxInt64)
+	if len(w.playing) > 0 {
+		next = w.beat
+	}
+	if len(w.agenda) > 0 {
+		next = min(next, w.agenda[0].at)
+	}
+	return int(max(0, (next-w.now+int64(time.Millisecond)-1)/int64(time.Millisecond)))
 }
 
 // pace measures the rate and says whether there is enough traffic to sleep a
@@ -204,7 +218,8 @@ func (w *worker) heed(n int) {
 
 // takePort takes some datagrams of a port's own socket. Epoll reports a socket
 // once for what came, so one that may hold more is taken again in the next
-// pass, after the others had their turn; it says so.
+// pass, after the others had their turn; it says so. Of a port whose peer comes by
+// the shared socket these are strangers, for whom no tick is given up.
 func (w *worker) takePort(slot int32) bool {
 	p := w.slots[slot]
 	if w.in.used+portBatch > batch {
@@ -219,6 +234,7 @@ func (w *worker) takePort(slot int32) bool {
 	for i := first; i < first+n; i++ {
 		w.arrived(p, i)
 	}
+	w.eager = w.eager || n == portBatch && !p.from.IsValid()
 	return n == portBatch
 }
 
@@ -271,6 +287,10 @@ func (w *worker) arrived(p *port, i int) {
 		return
 	}
 	b := w.in.slots[i].packet[:n]
+	if s.live.flow.UDPTL && !p.rtcp {
+		w.arrivedFax(s, b)
+		return
+	}
 	if p.rtcp || s.live.flow.Mux && isRTCP(b) {
 		w.arrivedRTCP(s, b)
 		return
@@ -293,38 +313,25 @@ func (w *worker) add(s *Stream) {
 		s.live.slots[i] = slot
 		if w.steer != nil && s.pair.bound4 {
 			w.local[localKey(p.at)] = p
-			p.steered = true
-			if err := w.steer.add(p.at, w.id); err != nil {
-				w.log.Warn("media port is not steered", "local", p.at, "err", err)
-			}
-			w.fresh = append(w.fresh, int32(slot))
 		}
 		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(slot), Pad: w.stamps[slot]}
 		if err := unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
 			w.log.Error("media socket is deaf", "local", p.at, "err", err)
 		}
 	}
-}
-
-// unsteer lets what comes from now on go to the stream's own sockets.
-func (w *worker) unsteer(s *Stream) {
-	for _, slot := range s.live.slots {
-		if p := w.slots[slot]; p.steered {
-			_ = w.steer.drop(p.at) // fails only if it could not be added
-		}
-	}
+	w.follow(s)
 }
 
 // remove takes the sockets of a stream out of the set.
 func (w *worker) remove(s *Stream) {
 	w.unbridge(s)
 	w.play(s, nil)
-	w.unsteer(s)
+	w.unsteerAll(s)
 	for i, fd := range [...]int{s.pair.rtp, s.pair.rtcp} {
 		slot := s.live.slots[i]
 		_ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, fd, nil)
-		if p := w.slots[slot]; p.steered {
-			delete(w.local, localKey(p.at))
+		if s.pair.bound4 {
+			delete(w.local, localKey(w.slots[slot].at))
 		}
 		w.slots[slot] = nil
 		w.stamps[slot]++
@@ -352,6 +359,7 @@ func (w *worker) shut() {
 	w.commands() // posted in between
 	for _, p := range w.slots {
 		if p != nil && !p.rtcp {
+			w.goodbye(p.s)
 			p.s.release()
 		}
 	}

@@ -22,8 +22,11 @@ func (p *parser) attribute(value string) error {
 		return nil
 	}
 	if n == 0 {
-		if name == "ptime" {
+		switch name {
+		case "ptime":
 			p.ptime = milliseconds(text)
+		case "rtcp-xr":
+			p.xr = readXR(text)
 		}
 		return nil
 	}
@@ -41,6 +44,8 @@ func (p *parser) attribute(value string) error {
 		m.Mux = true
 	case "rtcp":
 		s.rtcp = text
+	case "rtcp-xr":
+		m.XR = readXR(text)
 	case "crypto":
 		if c, ok := parseCrypto(text); ok && len(m.Crypto) < maxCrypto {
 			m.Crypto = append(m.Crypto, c)
@@ -138,4 +143,24 @@ func rtcpAddr(text string, addr netip.Addr) netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return netip.AddrPortFrom(addr, uint16(port))
+}
+
+// readXR reads "voip-metrics stat-summary=loss,dup".
+func readXR(text string) (x XR) {
+	for _, word := range strings.Fields(text) {
+		name, _, _ := strings.Cut(word, "=")
+		x.VoIP = x.VoIP || name == "voip-metrics"
+		x.Summary = x.Summary || name == "stat-summary"
+	}
+	return x
+}
+
+func (x XR) text() string {
+	switch {
+	case x.VoIP && x.Summary:
+		return "voip-metrics stat-summary=loss,dup"
+	case x.VoIP:
+		return "voip-metrics"
+	}
+	return "stat-summary=loss,dup"
 }

@@ -91,6 +91,9 @@ func (m *Media) append(b []byte, session netip.Addr) []byte {
 	if m.Mux {
 		b = append(b, "a=rtcp-mux\r\n"...)
 	}
+	if m.XR != (XR{}) {
+		b = append(append(append(b, "a=rtcp-xr:"...), m.XR.text()...), "\r\n"...)
+	}
 	b = append(b, "a="...)
 	b = append(b, m.Direction.String()...)
 	return append(b, "\r\n"...)

@@ -10,6 +10,9 @@ type Flow struct {
 	// Remote and RemoteRTCP are the signalled addresses of the peer. Remote is
 	// unspecified (0.0.0.0) for the old form of hold.
 	Remote, RemoteRTCP netip.AddrPort
+	// UDPTL says that this is a fax (T.38): datagrams of our RTP port are passed on
+	// as they are, and nothing below holds but Send and Recv.
+	UDPTL bool
 	// Mux says that RTP and RTCP share our RTP port.
 	Mux bool
 	// Send says that the peer wants to hear us, Recv that we expect to hear it.
@@ -20,6 +23,8 @@ type Flow struct {
 	Formats []FlowFormat
 	// Ptime is what the peer wants, in milliseconds; 0: not said (20).
 	Ptime int
+	// XR are the extended reports that the peer wants.
+	XR XR
 }
 
 // FlowFormat is one payload type of a leg. The sides may number it
@@ -48,7 +53,7 @@ func (l *Local) Flow(mine, theirs *Session) (Flow, error) {
 	}
 	f := Flow{
 		Remote: netip.AddrPortFrom(t.Addr, t.Port), RemoteRTCP: t.RTCP,
-		Mux: m.Mux && t.Mux, Ptime: t.Ptime,
+		Mux: m.Mux && t.Mux, Ptime: t.Ptime, XR: t.XR,
 		Send: m.Effective().Sends() && t.Effective().Receives(),
 		Recv: m.Effective().Receives() && t.Effective().Sends(),
 	}

@@ -119,7 +119,7 @@ func (l *Local) Answer(offer, from *Session) (*Session, error) {
 		return nil, fmt.Errorf("answer: %w", err)
 	}
 	theirs := &offer.Media[i]
-	m := Media{Kind: "audio", Proto: theirs.Proto, Mux: theirs.Mux, Direction: theirs.Effective().Reverse(), Ptime: theirs.Ptime, MaxPtime: theirs.MaxPtime}
+	m := Media{Kind: "audio", Proto: theirs.Proto, Mux: theirs.Mux, Direction: theirs.Effective().Reverse(), Ptime: theirs.Ptime, MaxPtime: theirs.MaxPtime, XR: theirs.XR}
 	var formats []Format
 	if from == nil {
 		formats = ownShare(theirs.Formats, l.Codecs)

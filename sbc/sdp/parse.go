@@ -82,6 +82,7 @@ type parser struct {
 	addr      netip.Addr
 	direction Direction
 	ptime     int
+	xr        XR
 	open      []section
 }
 
@@ -200,7 +201,7 @@ func (p *parser) media(value string) error {
 	}
 	p.s.Media = append(p.s.Media, Media{
 		Kind: strings.ToLower(f[0]), Port: uint16(port), Proto: strings.ToUpper(f[2]),
-		List: f[3:], Direction: p.direction, Ptime: p.ptime,
+		List: f[3:], Direction: p.direction, Ptime: p.ptime, XR: p.xr,
 	})
 	if m := &p.s.Media[len(p.s.Media)-1]; !m.rtp() {
 		m.Proto = f[2] // "udptl": kept as written, a refusal echoes it

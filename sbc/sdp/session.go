@@ -49,8 +49,16 @@ type Media struct {
 	Direction Direction
 	// Ptime and MaxPtime are in milliseconds; 0: not given.
 	Ptime, MaxPtime int
+	// XR are the extended reports that the describing side wants (RFC 3611 5).
+	XR XR
 	// Crypto are the well-formed SDES lines, in order (RFC 4568).
 	Crypto []Crypto
+}
+
+// XR says which extended reports a side wants to be sent (RFC 3611 5).
+type XR struct {
+	// VoIP are the VoIP metrics, Summary the statistics summary.
+	VoIP, Summary bool
 }
 
 // Format is one RTP payload type.
