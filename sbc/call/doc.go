@@ -29,4 +29,18 @@
 // supports 100rel, everything to one that requires it. An offer in UPDATE or PRACK
 // is answered by the box where it means nothing to the other side, another address
 // say; else it goes across by UPDATE, or is refused with 504 (RFC 3311 5.2).
+//
+// # Transfers and taking over
+//
+// Two legs talk with each other, the host and the winner; others come and go. A
+// REFER is carried out here (transfer): blind, by a second hunt whose host is the
+// party that is sent on; attended, by offering that party's leg to the call whose
+// dialog is named (Move, Adopt, Moved). While a leg is on offer its place is kept by
+// a stub and what comes for it waits, since it may be the other call's already:
+// no leg ever has two owners. An INVITE with Replaces is no call of its own but a
+// leg of the call whose dialog it names (Join).
+//
+// Whoever has been joined gets a new offer (refit) where hold is to be lifted, the
+// codecs differ or a phone's display is to change; of two old legs one after the
+// other, so that the second follows what the first could agree to.
 package call
