@@ -124,8 +124,8 @@ type memoryFigures struct {
 
 // askingTime is how long the daemon may be asked until its collector looks.
 const (
-	askingTime  = 20 * time.Second
-	askingPause = 5 * time.Millisecond
+	askingTime  = 30 * time.Second
+	askingPause = 20 * time.Millisecond
 )
 
 // held tells the daemon's memory once its collector has looked again: being asked for

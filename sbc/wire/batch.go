@@ -145,5 +145,6 @@ func (s *datagrams) take(zone string, raw, ancillary []byte, from netip.AddrPort
 		w.malformed(m, flow, err)
 		return
 	}
-	w.deliver(m, flow, w.late != nil && !came.IsZero() && now.Sub(came) > w.limits.Stale)
+	late := !came.IsZero() && s.strain.late(now, now.Sub(came), w.limits.Stale)
+	w.deliver(m, flow, late && w.late != nil)
 }

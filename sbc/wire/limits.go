@@ -38,8 +38,9 @@ type Limits struct {
 	// ReadBuffer is the kernel's receive buffer per UDP socket in octets. It
 	// takes the burst of a whole building registering after a power cut.
 	ReadBuffer int
-	// Stale is how long a datagram may have waited in the kernel before Deps.Late
-	// is asked. Who began a call repeats it after 500 ms (RFC 3261 17.1.1.2).
+	// Stale is how long a datagram may have waited in the kernel before Deps.Late is
+	// asked, where that is no passing thing. Who began a call repeats it after 500 ms
+	// (RFC 3261 17.1.1.2).
 	Stale time.Duration
 }
 

@@ -23,6 +23,7 @@ type datagrams struct {
 	borrowed     bool // opened for sending, in a zone that does not listen
 	sock         *net.UDPConn
 	raw          syscall.RawConn
+	strain       strain    // the reader's
 	out          departure // guarded by raw.Write, which lets in one at a time
 }
 

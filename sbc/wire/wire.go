@@ -55,7 +55,7 @@ type Deps struct {
 	// Guard decides which sources are heard.
 	Guard *Guard
 	// Late is asked about a valid request that waited longer than Limits.Stale to be
-	// read: the box has more to do than it can. True: it has been answered, the
+	// read, as others did before it: the box has more to do than it can. True: it has been answered, the
 	// handler need not see it. It is called like the handler. Nil: all are taken.
 	Late func(req *sip.Request, flow sip.Flow) bool
 	// Limits bound queues, connections and patience; zero fields take Defaults.
