@@ -12,4 +12,7 @@
 // players find it: what an actor says goes into Pen.Dress, what the box says into
 // Shape. A new line that sets the scene needs a case in both players; where one can't
 // have it, the list of exceptions in sbc/ladder_test.go says why.
+//
+// The ladders in testdata/ladders/room are of what is no call. They have the same lines,
+// but words of their own: those of sbc/room_test.go, whose one player has two worlds.
 package calltest
