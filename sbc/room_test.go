@@ -136,6 +136,9 @@ func newRoom(t *testing.T, lines []calltest.Line, open opener) {
 	})
 	cfg := site(t)
 	cfg.Lines = cfg.Lines[:1]
+	if slices.ContainsFunc(lines, func(l calltest.Line) bool { return slices.Equal(l.Words, []string{"through"}) }) {
+		passing1(cfg)
+	}
 	r.s.Configure(cfg)
 	live(t, r.s.Run)
 	h.to(x)
@@ -182,6 +185,7 @@ func (r *room) line(l calltest.Line) {
 		r.expect(r.user(f[2]), l)
 	case f[0] == "show":
 		r.show = f[1:]
+	case f[0] == "through": // the configuration has it
 	case f[0] == "servers":
 		var ts []Target
 		for _, name := range f[1:] {
@@ -384,6 +388,8 @@ func (u *user) dress(m sip.Message, words []string) {
 			m.AppendHeader(sip.NewHeader("WWW-Authenticate", `Digest realm="cloud", nonce="`+val+`", algorithm=MD5, qop="auth"`))
 		case "after":
 			m.AppendHeader(sip.NewHeader("Retry-After", val))
+		case "domain":
+			m.(*sip.Request).Recipient.Host, m.To().Address.Host, m.From().Address.Host = val, val, val
 		case "to", "for", "within":
 		default:
 			u.r.t.Fatalf("unknown word %q", w)
