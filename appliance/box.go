@@ -73,6 +73,7 @@ type Box struct {
 	site     atomic.Pointer[config.Site]
 	bindings *location.Table
 	media    *media.Engine
+	speech   speech
 	guard    *wire.Guard
 	lanCert  *cert.Site
 	wire     *wire.Wire

@@ -29,7 +29,7 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 	p := site.Profile()
 	c := &sbc.Config{
 		Agent: agent, Realm: "linekeeper", Extensions: make(map[string]sbc.Extension, len(site.Extensions)),
-		MaxCalls: site.Quality.MaxCalls, MinExpires: lanMinExpires, MaxExpires: lanMaxExpires,
+		MaxCalls: site.Quality.MaxCalls, MinMOS: site.Quality.MinMOS, MinExpires: lanMinExpires, MaxExpires: lanMaxExpires,
 		Trunk: sbc.Trunk{
 			Zone: trunkZone, Domain: domain(site), Expires: site.Provider.Register.Expires.D(),
 			Spacing: site.Provider.Register.Spacing.D(), Refresh: site.Provider.Register.NATRefresh.D(), Exclusive: p.Exclusive, Outbound: p.Register.Outbound,

@@ -27,6 +27,8 @@ type Config struct {
 	// Sides are the media policies by side name: "lan", "lan/" and a client's
 	// name, and the trunk's zone.
 	Sides map[string]MediaSide
+	// MinMOS is the quality below which a call counts as bad; 0: 3.6.
+	MinMOS float64
 	// MaxCalls bounds calls at a time; 0 means the built-in bound.
 	MaxCalls int
 	// MinExpires, MaxExpires bound what a phone's registration may last.

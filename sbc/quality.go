@@ -1,6 +1,10 @@
 package sbc
 
-import "time"
+import (
+	"time"
+
+	"linekeeper/sbc/call"
+)
 
 const (
 	// mediaWatch is how often running media is looked at.
@@ -11,8 +15,9 @@ const (
 	maxSilence = 10 * time.Second
 )
 
-// watchMedia looks for external calls that no longer hear the cloud. Suspicion
-// only makes the probes faster, so a peer that saves packets in silence does no harm.
+// watchMedia looks at the media of all calls: it tells of trouble, and of external
+// calls that no longer hear the cloud. That suspicion only makes the probes faster,
+// so a peer that saves packets in silence does no harm.
 func (s *Switch) watchMedia() {
 	s.mu.Lock()
 	owners := make([]*owner, 0, len(s.calls))
@@ -20,24 +25,56 @@ func (s *Switch) watchMedia() {
 		owners = append(owners, o)
 	}
 	s.mu.Unlock()
-	dead := 0
+	now, dead := time.Now(), 0
+	judges := make(map[string]*judge, len(s.judges))
 	for _, o := range owners {
-		list := o.ports.Load()
-		if list == nil {
+		legs, ok := o.listen()
+		if !ok {
 			continue
 		}
-		for _, p := range *list {
-			if lanSide(p.side) || !p.sends {
-				continue
-			}
-			st := p.stream.Stats()
-			if st.In.Packets > 0 && st.Silence > mediaSilence && st.Silence < maxSilence {
+		for i := range legs {
+			if h := &legs[i]; h.side != LAN && h.expects && h.In.Packets > 0 && h.Silence > mediaSilence && h.Silence < maxSilence {
 				dead++
 			}
 		}
+		j := s.judges[o.token]
+		if j == nil {
+			j = &judge{}
+		}
+		judges[o.token] = j
+		if v, changed := j.look(now, legs, o.leastMOS()); changed {
+			v.Call = o.token
+			s.watch.MediaChanged(v)
+		}
 	}
+	for token, j := range s.judges {
+		if judges[token] == nil && j.state.Trouble != "" {
+			s.watch.MediaChanged(MediaView{Call: token, Side: j.state.Side})
+		}
+	}
+	s.judges = judges
 	if dead != s.dead {
 		s.dead = dead
 		s.evidence.MediaDead(dead)
 	}
+}
+
+// listen tells how the legs of a call that is talking are heard.
+func (o *owner) listen() (legs [2]heard, ok bool) {
+	list := o.ports.Load()
+	v := o.view.Load()
+	if list == nil || len(*list) != len(legs) || v == nil || v.State != call.Talking {
+		return legs, false
+	}
+	for i, p := range *list {
+		legs[i] = heard{side: legName(p.side), expects: p.sends, Stats: p.stream.Stats()}
+	}
+	return legs, true
+}
+
+func (o *owner) leastMOS() float64 {
+	if o.cfg.MinMOS > 0 {
+		return o.cfg.MinMOS
+	}
+	return minMOSUnset
 }

@@ -92,6 +92,7 @@ func (st *stage) MediaDead(int)                          {}
 func (st *stage) LineChanged(LineView)                   {}
 func (st *stage) PhoneRegistered(string, sip.Flow, bool) {}
 func (st *stage) PhoneGone(string)                       {}
+func (st *stage) MediaChanged(MediaView)                 {}
 func (st *stage) Refused(string, sip.Flow, *sip.Request) {}
 func (st *stage) InviteSilent(line string, _ int)        { st.note(news{texts: []string{"silent " + line}}) }
 func (st *stage) CallChanged(v CallView)                 { st.note(news{state: v.State}) }

@@ -64,6 +64,8 @@ type Watch interface {
 	PhoneRegistered(ext string, flow sip.Flow, fresh bool)
 	PhoneGone(ext string)
 	Refused(reason string, flow sip.Flow, req *sip.Request)
+	// MediaChanged tells of trouble with the media of a call, and of its end.
+	MediaChanged(MediaView)
 }
 
 // Deps are what the switchboard stands on; all are required.
@@ -149,6 +151,8 @@ type Switch struct {
 	ready atomic.Bool
 	count counters
 	dead  int // belongs to Run's goroutine
+	// judges are those of the calls that talk, by token; Run's goroutine as well.
+	judges map[string]*judge
 }
 
 type counters struct {

@@ -208,6 +208,11 @@ func (w *world) CallChanged(CallView)               {}
 func (w *world) PhoneRegistered(e string, _ sip.Flow, fresh bool) {
 	w.note("registered %s %v", e, fresh)
 }
+
+// MediaChanged notes the trouble and its side.
+func (w *world) MediaChanged(v MediaView) { w.note("media %s %s", v.Trouble, v.Side) }
+
+// PhoneGone notes it.
 func (w *world) PhoneGone(e string) { w.note("gone %s", e) }
 func (w *world) Refused(reason string, _ sip.Flow, _ *sip.Request) {
 	w.note("refused %s", reason)

@@ -106,7 +106,7 @@ var acts = map[string]bool{
 	"survivability.hold_external":  false,
 	"survivability.announce":       false,
 
-	"quality.min_mos":   false,
+	"quality.min_mos":   true,
 	"quality.max_calls": true,
 
 	"security.allow":     true,

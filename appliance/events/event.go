@@ -18,6 +18,7 @@ const (
 	AlarmRaised   Kind = "alarm-raised"  // an alarm became visible
 	AlarmCleared  Kind = "alarm-cleared" // a visible alarm is gone
 	SiteRevision  Kind = "revision"      // the site document changed
+	Media         Kind = "media"         // a call is not heard well, or is again
 	GuardRejected Kind = "guard"         // a stranger was refused or banned
 	Lifecycle     Kind = "lifecycle"     // the appliance started or stops
 )

@@ -16,6 +16,7 @@ const (
 	CertificateBad      Code = "certificate-bad"
 	CertificateExpiring Code = "certificate-expiring"
 	MediaDead           Code = "media-dead"
+	MediaBad            Code = "media-bad"
 	Survival            Code = "survival"
 	PhoneMissing        Code = "phone-missing"
 	NoEmergencyWay      Code = "no-emergency-way"
@@ -53,7 +54,8 @@ func Catalogue() []Definition {
 		{LineRejected, Text{"Zugangsdaten abgelehnt", "Credentials rejected"}, Critical, 0, nil},
 		{CertificateBad, Text{"Zertifikat ungültig", "Certificate is not valid"}, Critical, 0, nil},
 		{CertificateExpiring, Text{"Zertifikat läuft bald ab", "Certificate expires soon"}, Warning, 0, nil},
-		{MediaDead, Text{"Sprache kommt nicht an", "No speech arrives"}, Critical, 5 * second, append(wan, ProviderUnreachable)},
+		{MediaDead, Text{"Sprache kommt nicht an", "No speech arrives"}, Critical, 0, append(wan, ProviderUnreachable)}, // whoever raises it has waited
+		{MediaBad, Text{"Sprache kommt schlecht an", "Speech arrives badly"}, Warning, 0, append(wan, ProviderUnreachable, MediaDead)},
 		{PhoneMissing, Text{"Telefon nicht angemeldet", "Phone is not registered"}, Warning, 5 * minute, nil},
 		{NoEmergencyWay, Text{"Kein Weg für Notrufe", "No way out for emergency calls"}, Critical, 10 * second, nil},
 		{SiteRejected, Text{"Standortdatei abgelehnt", "Site document was refused"}, Warning, 0, nil},

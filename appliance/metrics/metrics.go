@@ -73,6 +73,7 @@ type Metrics struct {
 	mos      prometheus.Histogram
 	changes  *prometheus.CounterVec
 	rejected *prometheus.CounterVec
+	trouble  *prometheus.CounterVec
 
 	mu   sync.Mutex
 	seen map[string]map[string]bool // label → values handed out
@@ -91,12 +92,14 @@ func New(source Source) *Metrics {
 			Name: "linekeeper_mode_changes_total", Help: "Changes of the mode, by the mode that was entered."}, []string{"to"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "linekeeper_guard_rejected_total", Help: "Requests that the guard refused, by reason."}, []string{"reason"}),
+		trouble: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "linekeeper_media_trouble_total", Help: "Calls that were not heard well, by trouble and side."}, []string{"trouble", "side"}),
 		seen: map[string]map[string]bool{},
 	}
 	for _, mode := range modes() {
 		m.changes.WithLabelValues(mode) // there from the start, as 0
 	}
-	m.registry.MustRegister(m.calls, m.mos, m.changes, m.rejected, newScrape(source),
+	m.registry.MustRegister(m.calls, m.mos, m.changes, m.rejected, m.trouble, newScrape(source),
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(liveHeap)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -111,6 +114,11 @@ func (m *Metrics) CallEnded(route, outcome string) {
 
 // MOS records the estimated quality of an ended call.
 func (m *Metrics) MOS(mos float64) { m.mos.Observe(mos) }
+
+// MediaTrouble counts a call that is not heard well.
+func (m *Metrics) MediaTrouble(trouble, side string) {
+	m.trouble.WithLabelValues(m.bounded("trouble", trouble), m.bounded("side", side)).Inc()
+}
 
 // ModeChanged counts an entry into a mode.
 func (m *Metrics) ModeChanged(to string) { m.changes.WithLabelValues(m.bounded("to", to)).Inc() }
