@@ -18,6 +18,8 @@ const (
 	doBridge
 	doUnbridge
 	doPlay
+	doPress
+	doListen
 	doLeave
 	doClose
 )
@@ -29,6 +31,10 @@ type command struct {
 	flow    *sdp.Flow
 	in, out *protection
 	source  Source
+	sink    Sink
+	over    func()
+	event   uint8
+	ticks   int
 	done    chan struct{}
 }
 
@@ -43,7 +49,7 @@ func (w *worker) post(c command) bool {
 	}
 	w.inbox = append(w.inbox, c)
 	w.posted.Store(true)
-	lazy := c.kind != doPlay && c.kind != doLeave
+	lazy := c.kind != doPlay && c.kind != doPress && c.kind != doLeave
 	now := !w.rung && !lazy
 	later := !w.rung && lazy && !w.late
 	w.late = w.late || later
@@ -113,6 +119,10 @@ func (w *worker) perform(c *command) {
 		w.unbridge(c.s)
 	case doPlay:
 		w.play(c.s, c.source)
+	case doPress:
+		w.pressed(c.s, c.event, c.ticks)
+	case doListen:
+		w.listen(c.s, c.sink, c.over)
 	case doLeave:
 		w.unsteerAll(c.s)
 		w.takeShared() // what came for it already must not be lost
@@ -143,7 +153,7 @@ func (w *worker) set(c *command) {
 	}
 	w.tabulate(s)
 	if l.player != nil {
-		l.player.choose(l.flow.Formats)
+		l.player.voice.choose(&l.flow)
 	}
 }
 
@@ -163,14 +173,12 @@ func (w *worker) bridge(a, b *Stream) {
 func (w *worker) unbridge(s *Stream) {
 	if p := s.live.peer; p != nil {
 		s.live.peer, p.live.peer = nil, nil
-	}
-}
-
-// tabulate makes the payload tables between a stream and its peer.
-func (w *worker) tabulate(s *Stream) {
-	if p := s.live.peer; p != nil {
-		s.live.table = payloads(s.live.flow.Formats, p.live.flow.Formats)
-		p.live.table = payloads(p.live.flow.Formats, s.live.flow.Formats)
+		s.live.keypad.clear()
+		p.live.keypad.clear()
+		w.attend(s)
+		w.attend(p)
+		w.prepare(s)
+		w.prepare(p)
 	}
 }
 

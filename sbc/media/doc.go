@@ -19,10 +19,23 @@
 //	   outbox (IPv4) <- encrypt <- renumber <- peer --------------------------+
 //	     |  else own socket                 nobody, held, other payload: counted
 //	     +-> raw socket, 64 at a time
-//	source (tone) -> own stream: encode -> encrypt -> own socket
+//	    conversion: codec, length, key presses (only numbers that need it)
+//	source, keypad -> own stream: encode -> encrypt -> own socket
+//	unbridged with a sink: decode -> recorder, mixer
 //
 // Streams of one call live on one worker: Bridge moves them together; what
 // arrives meanwhile waits in the kernel.
+//
+// # What doesn't pass as it is
+//
+// The table of payload numbers sends packets that need more than another number to
+// the stream's conversion: G.711 and G.722 become each other, packets get the length
+// that the other side asked for (10 to 60 ms, where both said one), key presses the
+// form that it knows: telephone-event where negotiated, else SIP INFO (a Digit for
+// the owner), else sound. A press that comes two ways counts once. Comfort noise
+// passes where both sides know it and is left out elsewhere; other codecs only pass.
+// Conversion costs a packet its place in the batch where its length changes, and
+// no allocation.
 //
 // # What a packet costs
 //

@@ -53,6 +53,7 @@ type Engine struct {
 	steer   *steering // nil: each port's own socket
 	path    Path
 	streams atomic.Int64
+	digits  chan keyNews
 
 	mu   sync.Mutex
 	legs map[string]*legTotals
@@ -76,7 +77,7 @@ func New(conf Config) (*Engine, error) {
 	if conf.Log == nil {
 		conf.Log = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{conf: conf, log: conf.Log, start: time.Now(), legs: make(map[string]*legTotals)}
+	e := &Engine{conf: conf, log: conf.Log, start: time.Now(), legs: make(map[string]*legTotals), digits: make(chan keyNews, maxDigits)}
 	e.ports = newPorts(conf.Rand, conf.Rest)
 	for i := range conf.Workers {
 		w, err := newWorker(i, e.start, conf)
@@ -99,6 +100,10 @@ func (e *Engine) Run(ctx context.Context, ready func()) error {
 	for _, w := range e.workers {
 		g.Go(func() error { return w.run(ctx) })
 	}
+	g.Go(func() error {
+		e.report(ctx)
+		return nil
+	})
 	stop := context.AfterFunc(ctx, func() {
 		for _, w := range e.workers {
 			w.wake()
@@ -113,6 +118,20 @@ func (e *Engine) Run(ctx context.Context, ready func()) error {
 	}
 	e.log.Info("media relay runs", "workers", len(e.workers), "tick", e.conf.Tick, "path", e.path.String())
 	return g.Wait()
+}
+
+// report hands digits to the owners of their streams.
+func (e *Engine) report(ctx context.Context) {
+	for {
+		select {
+		case t := <-e.digits:
+			if f := t.s.onDigit.Load(); f != nil {
+				(*f)(t.d)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Side says where a stream is opened.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"linekeeper/sbc/sdp"
+	"linekeeper/sbc/sound"
 )
 
 func TestSocketsAreMarked(t *testing.T) {
@@ -39,7 +40,7 @@ func TestSixToFourRelay(t *testing.T) {
 	e.Bridge(four, six)
 	p.say("over six")
 	eventually(t, "arrived over IPv6", func() bool { return peer.Stats().In.Packets == 1 })
-	peer.Play(Dial())
+	peer.Play(sound.TonesOf("DE").Dial())
 	if h, _ := p.hear(); h.Payload != 8 {
 		t.Errorf("tone back: %+v", h)
 	}

@@ -1,79 +1,99 @@
 package media
 
 import (
+	"cmp"
+	"strings"
 	"time"
 
 	"linekeeper/sbc/rtp"
 	"linekeeper/sbc/sdp"
+	"linekeeper/sbc/sound"
 )
 
 // FrameSamples is how many samples a Source yields at a time: 20 ms at 8000 Hz.
-const FrameSamples = 160
+const FrameSamples = sound.Frame
 
 const frameTime = int64(20 * time.Millisecond)
 
-// Source yields sound: tones, announcements, music, a mixer. It belongs to the
-// worker while it plays and must neither block nor allocate.
-type Source interface {
-	// Next fills the 20 ms frame, 16 bit linear at 8000 Hz; false ends the play
-	// and the frame is not sent.
-	Next(frame *[FrameSamples]int16) bool
+// Source yields sound: tones, announcements, music, a seat of a mixer. It belongs
+// to the worker while it plays and must neither block nor allocate.
+type Source = sound.Source
+
+// voice is how the box itself speaks to a stream: with the first agreed codec that
+// it knows.
+type voice struct {
+	codec   sound.Codec
+	payload uint8
+	enc     sound.Encoder
+	pack    packer
+}
+
+// choose takes the first of our codecs; without one what the box says is unheard.
+func (v *voice) choose(f *sdp.Flow) {
+	v.codec = sound.None
+	for i := range f.Formats {
+		if c := codecOf(f.Formats[i].Format); c != sound.None {
+			v.codec, v.payload = c, f.Formats[i].Out&0x7f
+			v.pack.want(cmp.Or(f.Ptime, 20))
+			return
+		}
+	}
+}
+
+// codecOf tells which of our codecs a format is.
+func codecOf(f sdp.Format) sound.Codec {
+	if f.Clock != 8000 || f.Channels > 1 {
+		return sound.None
+	}
+	return sound.CodecOf(strings.ToUpper(f.Name))
 }
 
 // player is a source that plays to a stream.
 type player struct {
-	source  Source
-	encode  func(int16) byte
-	payload uint8
-	head    rtp.Header
-	frame   [FrameSamples]int16
-}
-
-// choose takes the first G.711 of the agreed formats; without one the source
-// runs on unheard.
-func (p *player) choose(formats []sdp.FlowFormat) {
-	p.encode = nil
-	for _, f := range formats {
-		switch {
-		case f.Clock != 8000:
-			continue
-		case f.Name == "PCMA":
-			p.encode = encodeALaw
-		case f.Name == "PCMU":
-			p.encode = encodeMuLaw
-		default:
-			continue
-		}
-		p.payload = f.Out
-		return
-	}
+	source Source
+	voice  voice
+	head   rtp.Header
+	frame  [FrameSamples]int16
 }
 
 // play begins or ends a source on a stream.
 func (w *worker) play(s *Stream, src Source) {
 	l := &s.live
-	for i, o := range w.playing {
-		if o == s {
-			w.playing = append(w.playing[:i], w.playing[i+1:]...)
-			break
-		}
-	}
 	if l.player != nil || src != nil {
 		l.rewrite.pending = true
 	}
 	l.player = nil
-	if src == nil {
-		return
+	if src != nil {
+		l.player = &player{source: src}
+		l.player.voice.choose(&l.flow)
 	}
-	l.player = &player{source: src}
-	l.player.choose(l.flow.Formats)
-	if len(w.playing) == 0 {
-		w.beat = w.now
-	}
-	w.playing = append(w.playing, s)
+	w.attend(s)
 }
 
-// frames sends one frame of every source when the beat is due.
+// attend puts a stream among those that have their turn every 20 ms, or takes it
+// out, and says whether the box itself speaks to it.
+func (w *worker) attend(s *Stream) {
+	l := &s.live
+	l.taken = l.player != nil || l.keypad.busy()
+	listed := false
+	for i, o := range w.playing {
+		if o == s {
+			listed = true
+			if !l.taken {
+				w.playing = append(w.playing[:i], w.playing[i+1:]...)
+			}
+			break
+		}
+	}
+	if l.taken && !listed {
+		if len(w.playing) == 0 {
+			w.beat = w.now
+		}
+		w.playing = append(w.playing, s)
+	}
+}
+
+// frames gives every stream that the box speaks to its turn when the beat is due.
 func (w *worker) frames() {
 	if len(w.playing) == 0 || w.now < w.beat {
 		return
@@ -83,30 +103,34 @@ func (w *worker) frames() {
 		w.beat = w.now + frameTime
 	}
 	for i := len(w.playing) - 1; i >= 0; i-- {
-		if s := w.playing[i]; !w.playFrame(s) {
+		s := w.playing[i]
+		if s.live.keypad.busy() {
+			w.keyFrame(s)
+		} else if s.live.player != nil && !w.playFrame(s) {
 			w.play(s, nil)
 		}
 	}
 }
 
 func (w *worker) playFrame(s *Stream) bool {
-	l, p := &s.live, s.live.player
+	p := s.live.player
 	if !p.source.Next(&p.frame) {
 		return false
 	}
-	h := p.head
-	p.head.Sequence++
-	p.head.Timestamp += FrameSamples
-	if p.encode == nil || !l.flow.Send || l.latch.dest.len == 0 {
-		return true
-	}
-	h.Payload = p.payload
-	l.rewrite.next(&h, false, w.now, 8000)
-	b := w.control[:rtp.HeaderLen+FrameSamples]
-	h.Put(b)
-	for i, v := range p.frame {
-		b[rtp.HeaderLen+i] = p.encode(v)
-	}
-	s.deliver(nil, s.seal(b, rtp.HeaderLen), FrameSamples)
+	w.speak(s, &p.voice, &p.head, &p.frame)
 	return true
+}
+
+// speak sends one frame of the box's own to a stream; head counts on.
+func (w *worker) speak(s *Stream, v *voice, head *rtp.Header, frame *[FrameSamples]int16) {
+	l := &s.live
+	h := *head
+	head.Sequence++
+	head.Timestamp += FrameSamples
+	if v.codec == sound.None || !l.flow.Send || l.latch.dest.len == 0 {
+		return
+	}
+	h.Payload = v.payload
+	v.enc.Encode(v.codec, w.frame[:], frame[:])
+	w.packed(nil, s, &v.pack, h, w.frame[:], false)
 }

@@ -122,25 +122,29 @@ func (w *worker) unprotect(s *Stream, b []byte, header int) ([]byte, bool) {
 func (w *worker) forward(s *Stream, b []byte, h rtp.Header, fresh bool) {
 	p := s.live.peer
 	if p == nil {
-		s.drop(Unbridged)
+		w.absorb(s, b, h)
 		return
 	}
 	to := &p.live
-	switch {
-	case !to.flow.Send || to.latch.dest.len == 0:
+	if !to.flow.Send || to.latch.dest.len == 0 {
 		s.drop(Held)
 		return
-	case to.player != nil:
-		s.drop(Replaced)
-		return
 	}
-	number := s.live.table[h.Payload]
-	if number == noPayload {
+	switch number := s.live.table[h.Payload]; {
+	case number == noPayload:
 		s.drop(Payload)
 		return
+	case number == handWork:
+		if !w.work(s, p, b, &h, fresh) {
+			return
+		}
+	case to.taken:
+		s.drop(Replaced)
+		return
+	default:
+		h.Payload = number
 	}
 	size := len(b) - h.Len
-	h.Payload = number
 	if !to.rewrite.next(&h, fresh, w.now, s.live.clock) {
 		s.drop(Disorder)
 		return

@@ -23,6 +23,8 @@ type Stream struct {
 	cname  string // our RTCP name: random, since the peer's own would show the other side
 	count  counters
 	home   atomic.Pointer[worker]
+	// onDigit hears of digits; see OnDigit.
+	onDigit atomic.Pointer[func(Digit)]
 
 	// mu orders what is asked of the stream; the packet path never takes it.
 	mu      sync.Mutex
@@ -46,8 +48,15 @@ type live struct {
 	table   [128]uint8 // payload number that arrives → number toward peer; noPayload
 	track   rtp.Track
 	rewrite rewriter
-	player  *player
-	report  reporting
+	// work is what packets need whose number in the table is handWork.
+	work     *conversion
+	keys     keyIn
+	keypad   keypad
+	player   *player
+	taken    bool // the box itself speaks: player or keypad
+	sink     Sink
+	sinkOver func()
+	report   reporting
 }
 
 // newStream draws the identity of a stream.

@@ -96,6 +96,8 @@ type worker struct {
 
 	copied  [packetRoom]byte
 	control [packetRoom]byte
+	frame   [FrameSamples]byte
+	samples [FrameSamples]int16
 }
 
 func newWorker(id int, start time.Time, conf Config) (*worker, error) {
@@ -325,6 +327,7 @@ func (w *worker) add(s *Stream) {
 // remove takes the sockets of a stream out of the set.
 func (w *worker) remove(s *Stream) {
 	w.unbridge(s)
+	w.listen(s, nil, nil)
 	w.play(s, nil)
 	w.unsteerAll(s)
 	for i, fd := range [...]int{s.pair.rtp, s.pair.rtcp} {

@@ -21,6 +21,9 @@ type Flow struct {
 	Out, In *Key
 	// Formats are the payload types in use, the first is preferred.
 	Formats []FlowFormat
+	// Info says that the peer takes key presses by SIP INFO, for where it knows no
+	// telephone-event.
+	Info bool
 	// Ptime is what the peer wants, in milliseconds; 0: not said (20).
 	Ptime int
 	// XR are the extended reports that the peer wants.
