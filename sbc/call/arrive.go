@@ -15,6 +15,10 @@ func (m *Machine) arrived(in Arrived) {
 		return
 	}
 	m.born, m.since = m.now, m.now
+	m.hops = 70
+	if mf := in.Req.MaxForwards(); mf != nil {
+		m.hops = min(mf.Val(), m.hops)
+	}
 	m.way = in.Plan.Way // a call that is refused counts as what it would have been
 	a := &leg{id: 0, incoming: true, stage: early, flow: in.Flow, side: in.Side, invite: in.Req, tx: in.Tx, talk: &talk{}}
 	m.legs = append(m.legs, a)

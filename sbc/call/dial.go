@@ -52,8 +52,8 @@ func (m *Machine) send(l *leg, a *ask) Ref {
 	d.Headers = append(slices.Clone(a.headers), m.session(l), sip.NewHeader("User-Agent", m.cfg.Agent))
 	d.Body, d.ContentType, a.leg, a.seq = a.body, ctype(a.ctype), l.id, d.Seq
 	req := d.Request()
-	if mf := m.a().invite.MaxForwards(); a.purpose == forInvite && mf != nil {
-		*req.MaxForwards() = sip.MaxForwards(min(mf.Val(), 70) - 1)
+	if a.purpose == forInvite {
+		*req.MaxForwards() = sip.MaxForwards(m.hops - 1)
 	}
 	m.refs++
 	m.asks[m.refs] = a

@@ -149,7 +149,7 @@ func (m *Machine) choose(l *leg, t *talk) {
 			l.losers = append(l.losers, o.dlg)
 		}
 	}
-	l.talk, l.talks = t, nil
+	l.talk, l.talks, l.root = t, nil, nil
 }
 
 // discard answers what was under way in a dialog that is no more.

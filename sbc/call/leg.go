@@ -47,7 +47,7 @@ type leg struct {
 	// later is let go with the next of its numbers.
 	losers []*dialog.Dialog
 
-	// invite is the request that made the leg: received on A, sent on B.
+	// invite is the request that made an incoming leg, until its 2xx is acknowledged.
 	invite *sip.Request
 	tx     TxID   // incoming: where it is answered
 	ref    Ref    // called: its client transaction
@@ -63,11 +63,13 @@ type leg struct {
 	// rel are our provisional responses that the peer acknowledges.
 	rel reliable
 
-	// ack is the ACK sent for the 2xx to request ackSeq, for when that 2xx repeats;
-	// forks are those of other answerers of the INVITE, by their tag.
-	ackSeq uint32
-	ack    *sip.Request
-	forks  map[string]*sip.Request
+	// acked says that the 2xx to request ackSeq was acknowledged with ackBody, for
+	// when that 2xx repeats; forks are the ACKs of other answerers of the INVITE, by
+	// their tag.
+	acked   bool
+	ackSeq  uint32
+	ackBody []byte
+	forks   map[string]*sip.Request
 
 	// refers says that a phone's REFER went out here.
 	refers bool

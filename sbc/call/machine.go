@@ -60,6 +60,8 @@ type Machine struct {
 	// hunt is the search for somebody who takes the call; nil once somebody did.
 	hunt *hunt
 	best failure
+	// hops is the Max-Forwards that the call came with, at most 70.
+	hops uint32
 	// cause is what the one who ended the call said of it; connected tells the
 	// caller whom it has reached.
 	cause     policy.Cause

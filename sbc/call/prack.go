@@ -30,6 +30,7 @@ type provision struct {
 // reliable are the provisional responses that an incoming leg's peer acknowledges,
 // one at a time (RFC 3262 3).
 type reliable struct {
+	invited   uint32 // CSeq of the INVITE
 	may, must bool   // Supported and Require: 100rel
 	next      uint32 // RSeq of the next one
 	// open is the one without PRACK, said how it was sent, pause how long until it is
@@ -53,6 +54,7 @@ type lateEarly struct {
 
 // promise notes what the caller wants of provisional responses.
 func (m *Machine) promise(l *leg) {
+	l.rel.invited, _ = sip.Seq(l.invite)
 	l.rel.must = sip.HasToken(l.invite, "Require", "100rel")
 	l.rel.may = l.rel.must || sip.HasToken(l.invite, "Supported", "100rel")
 	if l.rel.may {
@@ -138,8 +140,7 @@ func (m *Machine) quieten(l *leg) {
 
 // fits says whether a PRACK is for the response that waits for one.
 func (l *leg) fits(rack sip.RAck) bool {
-	seq, _ := sip.Seq(l.invite)
-	return l.rel.open != nil && rack == sip.RAck{RSeq: l.rel.seq, CSeq: seq, Method: sip.INVITE}
+	return l.rel.open != nil && rack == sip.RAck{RSeq: l.rel.seq, CSeq: l.rel.invited, Method: sip.INVITE}
 }
 
 // prackCame handles a PRACK of the caller.

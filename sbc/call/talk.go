@@ -143,14 +143,13 @@ func (m *Machine) lateOffer(l *leg, theirs *sdp.Session, seq uint32) ([]byte, er
 	return mine.Bytes(), nil
 }
 
-// acknowledge sends and keeps the ACK of a 2xx.
+// acknowledge sends the ACK of a 2xx and keeps what it takes to say it again.
 func (m *Machine) acknowledge(l *leg, seq uint32, body []byte) {
 	d := l.dlg.Ack(seq)
 	d.Headers = append(slices.Clone(l.proof), m.session(l), sip.NewHeader("User-Agent", m.cfg.Agent))
 	d.ContentType, d.Body = ctype(""), body
-	req := d.Request()
-	l.ack, l.ackSeq = req, seq
-	m.do(Ack{req, l.flow})
+	l.acked, l.ackSeq, l.ackBody = true, seq, body
+	m.do(Ack{d.Request(), l.flow})
 }
 
 // repeated answers a 2xx that came again with the same ACK; one of another fork
@@ -162,8 +161,8 @@ func (m *Machine) repeated(l *leg, resp *sip.Response) {
 	switch seq := resp.CSeq().SeqNo; {
 	case sip.ToTag(resp) != l.dlg.RemoteTag && sip.FromTag(resp) == l.dlg.LocalTag:
 		m.release(l, resp, seq)
-	case l.ack != nil && seq == l.ackSeq:
-		m.do(Ack{l.ack, l.flow})
+	case l.acked && seq == l.ackSeq:
+		m.acknowledge(l, seq, l.ackBody)
 	}
 }
 
@@ -201,7 +200,7 @@ func (m *Machine) acked(in Acked) {
 		return
 	}
 	if l.stage == answered {
-		l.stage = confirmed
+		l.stage, l.invite = confirmed, nil // it has had its answer
 		if l.byeDue {
 			m.bye(l, *m.end)
 			return

@@ -246,7 +246,7 @@ func (m *Machine) handOver() {
 		by = m.party(t.by)
 	}
 	m.away = &away{leg: t.of, move: Move{Leg: t.of.id, Held: Held{t.of, m.party(t.of)}, By: by, Replaces: *t.replaces}}
-	m.swap(t.of, &leg{id: t.of.id, stage: offered, incoming: t.of.incoming, invite: t.of.invite, talk: &talk{dlg: &dialog.Dialog{LocalTag: t.of.dlg.LocalTag}}})
+	m.swap(t.of, &leg{id: t.of.id, stage: offered, incoming: t.of.incoming, talk: &talk{dlg: &dialog.Dialog{LocalTag: t.of.dlg.LocalTag}}})
 	t.of = nil
 	m.do(m.away.move, Arm{"moved", moveLate})
 }
