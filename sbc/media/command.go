@@ -22,6 +22,9 @@ const (
 	doListen
 	doLeave
 	doClose
+	doKeys   // a handshake has ended well
+	doRecord // a handshake has something to send
+	doCheck  // ICE wants to be looked at
 )
 
 // command is one thing asked of a worker.
@@ -29,7 +32,9 @@ type command struct {
 	kind    verb
 	s, peer *Stream
 	flow    *sdp.Flow
-	in, out *protection
+	set     secured
+	keys    *association
+	packet  []byte
 	source  Source
 	sink    Sink
 	over    func()
@@ -49,7 +54,7 @@ func (w *worker) post(c command) bool {
 	}
 	w.inbox = append(w.inbox, c)
 	w.posted.Store(true)
-	lazy := c.kind != doPlay && c.kind != doPress && c.kind != doLeave
+	lazy := c.kind != doPlay && c.kind != doPress && c.kind != doLeave && c.kind < doKeys
 	now := !w.rung && !lazy
 	later := !w.rung && lazy && !w.late
 	w.late = w.late || later
@@ -131,22 +136,28 @@ func (w *worker) perform(c *command) {
 		close(c.done)
 	case doClose:
 		w.goodbye(c.s)
+		c.s.alarm(0, false)
 		w.remove(c.s)
 		c.s.release()
+	case doKeys:
+		w.setKeys(c.s, c.keys, c.set)
+	case doRecord:
+		w.sendRecord(c.s, c.keys, c.packet)
+	case doCheck:
+		w.checks(c.s)
 	}
 }
 
 // set puts a flow into force.
 func (w *worker) set(c *command) {
 	s, l := c.s, &c.s.live
-	if l.in != c.in {
-		l.old, l.oldTill = l.in, w.now+int64(oldKeyTime)
-	}
 	moved := l.flow.Remote != c.flow.Remote || l.flow.RemoteRTCP != c.flow.RemoteRTCP || l.flow.Mux != c.flow.Mux
-	l.latch.set(c.flow.Remote, moved || l.in != c.in)
-	l.control.set(c.flow.RemoteRTCP, moved || l.in != c.in)
+	again := moved || l.in != c.set.in[0] && c.flow.DTLS == nil
+	l.adopt(w.now, c.set)
+	w.setPath(s, c.flow, again)
 	w.follow(s)
-	l.flow, l.in, l.out = *c.flow, c.in, c.out
+	l.flow = *c.flow
+	w.startKeys(s)
 	l.clock = 8000
 	if len(l.flow.Formats) > 0 {
 		l.clock = l.flow.Formats[0].Clock

@@ -18,15 +18,19 @@ func (w *worker) arrivedRTCP(s *Stream, b []byte) {
 		at = &l.latch
 	}
 	standing := at.judge(from)
-	if standing == foreign || standing == candidate && l.in == nil && !at.fits(from) && from.Addr() != l.latch.source.Addr() {
+	if standing == foreign || standing == candidate && l.controlIn == nil && !at.fits(from) && from.Addr() != l.latch.source.Addr() {
 		s.drop(Foreign)
 		return
 	}
-	if l.in != nil {
+	switch {
+	case l.controlIn != nil:
 		var ok bool
 		if b, ok = w.unprotectRTCP(s, b); !ok {
 			return
 		}
+	case l.assoc[0] != nil:
+		s.drop(Unkeyed)
+		return
 	}
 	report, ok := rtp.ParseReport(b)
 	if !ok {
@@ -47,7 +51,7 @@ func (w *worker) arrivedRTCP(s *Stream, b []byte) {
 func (w *worker) unprotectRTCP(s *Stream, b []byte) ([]byte, bool) {
 	l := &s.live
 	n := copy(w.copied[:], b)
-	out, err := l.in.unprotectRTCP(b)
+	out, err := l.controlIn.unprotectRTCP(b)
 	if errors.Is(err, errAuth) && l.old != nil && w.now <= l.oldTill {
 		out, err = l.old.unprotectRTCP(w.copied[:n])
 	}
@@ -96,8 +100,11 @@ func units(n, clock uint32) int64 { return int64(n) * int64(time.Second) / int64
 
 func (w *worker) transmitRTCP(s *Stream, b []byte) {
 	l := &s.live
-	if l.out != nil {
-		b = l.out.protectRTCP(b)
+	switch {
+	case l.controlOut != nil:
+		b = l.controlOut.protectRTCP(b)
+	case l.assoc[0] != nil:
+		return
 	}
 	fd, dest := s.pair.rtcp, l.controlDest()
 	if l.flow.Mux {
@@ -111,7 +118,7 @@ func (w *worker) transmitRTCP(s *Stream, b []byte) {
 // controlDest is where RTCP goes without mux: where it came from, else the
 // signalled address, else, for a peer behind NAT, next to its RTP.
 func (l *live) controlDest() *sockaddr {
-	if !l.control.source.IsValid() && l.latch.source.IsValid() && l.latch.source.Addr() != l.latch.signalled.Addr() {
+	if !l.control.checked && !l.control.source.IsValid() && l.latch.source.IsValid() && l.latch.source.Addr() != l.latch.signalled.Addr() {
 		l.natControl(l.latch.source.Port() + 1)
 	}
 	return &l.control.dest

@@ -1,5 +1,5 @@
-// Package media relays RTP between the legs of calls: its own ports, SRTP,
-// symmetric RTP with source restriction, continuous SSRC, sequence and
+// Package media relays RTP between the legs of calls: its own ports, SRTP, DTLS
+// and ICE, symmetric RTP with source restriction, continuous SSRC, sequence and
 // timestamps, RTCP of its own toward each leg, UDPTL as it is, tones, and counters. It must never know SIP, a call, a user or a
 // number; it is told sdp.Flow and who is bridged with whom.
 //
@@ -60,10 +60,26 @@
 //	steered and in batches     12.8  8.92  6.36  5.93  µs
 //	rtpengine                  25.6  22.2  17.2  11.5  µs
 //
+// # Keys and paths
+//
+// SDES gives the keys with the flow. With DTLS (RFC 5763) a flow has a handshake
+// instead: an association runs it on goroutines of its own, at most 64 at a time;
+// the worker feeds it the records that it finds among the RTP (by the first byte,
+// RFC 7983), sends what it has to say, and gets the keys as a command. Until then
+// nothing leaves in the clear, and a few packets of a faster peer are kept. New
+// keys leave the old ones good for what is under way, and the same key, the same
+// association and the same ICE session of a repeated description go on untouched.
+//
+// ICE (RFC 8445) is an agent of our own for each component, see checker. As a lite
+// one it answers checks; as a full one it has its own, a timer while it waits for
+// something, and asks for consent (RFC 7675). Its verdict replaces the latch. What
+// an owner has to know of keys and paths is an Event.
+//
 // # Whom a stream listens to
 //
-//	waiting --signalled address, or (SRTP) who holds the key,
-//	          or (plain) who fits the signalled address-------> latched
+//	waiting --signalled address, or (SRTP) who holds the key, or (plain)
+//	          who fits the signalled address, or who passed the check of ICE,
+//	          or who shook hands under the signalled certificate-------> latched
 //	latched --Set with another address or key-----------------> waiting
 //
 // Nothing else moves a stream. Packets of others are counted and forgotten. Only

@@ -39,6 +39,8 @@ type Config struct {
 	// Plain keeps to one socket and one system call for each packet, as where
 	// the kernel or our rights allow no more; for tests and comparisons.
 	Plain bool
+	// Certificate is shown in DTLS handshakes; nil: there are none.
+	Certificate *Certificate
 	// Log hears about starts, stops and broken sockets; nil: nobody.
 	Log *slog.Logger
 }
@@ -55,8 +57,15 @@ type Engine struct {
 	streams atomic.Int64
 	digits  chan keyNews
 
-	mu   sync.Mutex
-	legs map[string]*legTotals
+	// life ends with Run; handshakes has a place for each handshake that runs.
+	life       context.Context
+	end        context.CancelFunc
+	handshakes chan struct{}
+
+	mu    sync.Mutex
+	legs  map[string]*legTotals
+	ended bool
+	talks sync.WaitGroup // associations
 }
 
 // New makes an engine; Run brings it to life. The error is one of the system
@@ -78,6 +87,8 @@ func New(conf Config) (*Engine, error) {
 		conf.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{conf: conf, log: conf.Log, start: time.Now(), legs: make(map[string]*legTotals), digits: make(chan keyNews, maxDigits)}
+	e.handshakes = make(chan struct{}, maxHandshakes)
+	e.life, e.end = context.WithCancel(context.Background())
 	e.ports = newPorts(conf.Rand, conf.Rest)
 	for i := range conf.Workers {
 		w, err := newWorker(i, e.start, conf)
@@ -117,7 +128,23 @@ func (e *Engine) Run(ctx context.Context, ready func()) error {
 		ready()
 	}
 	e.log.Info("media relay runs", "workers", len(e.workers), "tick", e.conf.Tick, "path", e.path.String())
-	return g.Wait()
+	err := g.Wait()
+	e.mu.Lock()
+	e.ended = true
+	e.mu.Unlock()
+	e.end()
+	e.talks.Wait()
+	return err
+}
+
+// begin runs f until the engine ends, which waits for it.
+func (e *Engine) begin(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ended {
+		return
+	}
+	e.talks.Go(f)
 }
 
 // report hands digits to the owners of their streams.
@@ -142,6 +169,9 @@ type Side struct {
 	Addr netip.Addr
 	// Low and High bound the ports, both included. RTP has the even one of a pair.
 	Low, High uint16
+	// Notify hears of the stream's keys and paths; nil: nobody. It must not block,
+	// nor call a method of the stream.
+	Notify func(Event)
 	// With is a stream of the same call: both then live on one worker from the
 	// start. Nil: the least busy worker.
 	With *Stream

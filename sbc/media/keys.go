@@ -431,7 +431,7 @@ func (w *worker) keyPacket(s *Stream, event uint8, first, over bool, duration in
 // insert sends a packet of the box's own between those of whoever feeds the stream.
 func (w *worker) insert(s *Stream, h rtp.Header, b []byte, size int) {
 	l := &s.live
-	if !l.flow.Send || l.latch.dest.len == 0 {
+	if l.silent() {
 		return
 	}
 	l.rewrite.own(&h, w.now)

@@ -1,6 +1,9 @@
 package media
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // verdicts of a latch about a source.
 type standing uint8
@@ -17,6 +20,9 @@ type latch struct {
 	signalled netip.AddrPort
 	source    netip.AddrPort // valid: latched
 	dest      sockaddr
+	// checked says that ICE decides; valid are the sources whose path has been proved.
+	checked bool
+	valid   []netip.AddrPort
 }
 
 // set takes the signalled address; again forgets the source that was latched.
@@ -38,6 +44,11 @@ func (l *latch) judge(from netip.AddrPort) standing {
 	switch {
 	case l.source == from:
 		return known
+	case l.checked:
+		if slices.Contains(l.valid, from) {
+			return known
+		}
+		return foreign
 	case from == l.signalled:
 		// The signalled address beats one that only fitted.
 		return candidate
@@ -50,6 +61,18 @@ func (l *latch) judge(from netip.AddrPort) standing {
 // hold latches.
 func (l *latch) hold(from netip.AddrPort) {
 	l.source, l.dest = from, sockaddrOf(from)
+}
+
+// allow lets a source in whose path has been proved.
+func (l *latch) allow(from netip.AddrPort) {
+	if !slices.Contains(l.valid, from) {
+		l.valid = append(l.valid, from)
+	}
+}
+
+// reachable says whether an address is one to send to, unlike that of a hold.
+func reachable(a netip.AddrPort) bool {
+	return a.IsValid() && a.Port() != 0 && !a.Addr().IsUnspecified()
 }
 
 // fits says whether a plain RTP source may be the peer that signalled an

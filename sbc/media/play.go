@@ -127,7 +127,7 @@ func (w *worker) speak(s *Stream, v *voice, head *rtp.Header, frame *[FrameSampl
 	h := *head
 	head.Sequence++
 	head.Timestamp += FrameSamples
-	if v.codec == sound.None || !l.flow.Send || l.latch.dest.len == 0 {
+	if v.codec == sound.None || l.silent() {
 		return
 	}
 	h.Payload = v.payload

@@ -60,10 +60,14 @@ func (w *worker) arrivedRTP(s *Stream, b []byte) {
 		s.drop(Foreign)
 		return
 	}
-	if l.in != nil {
+	switch {
+	case l.in != nil:
 		if b, ok = w.unprotect(s, b, h.Len); !ok {
 			return
 		}
+	case l.assoc[0] != nil:
+		w.early(s, b)
+		return
 	}
 	if standing == candidate {
 		w.hold(s, false)
@@ -126,7 +130,7 @@ func (w *worker) forward(s *Stream, b []byte, h rtp.Header, fresh bool) {
 		return
 	}
 	to := &p.live
-	if !to.flow.Send || to.latch.dest.len == 0 {
+	if to.silent() {
 		s.drop(Held)
 		return
 	}
@@ -153,7 +157,7 @@ func (w *worker) forward(s *Stream, b []byte, h rtp.Header, fresh bool) {
 	if !to.report.begun {
 		w.beginReports(p)
 	}
-	if b = p.seal(b, h.Len); b != nil && w.out.takes(p, b) {
+	if b = p.seal(b, h.Len); b != nil && !w.direct && w.out.takes(p, b) {
 		w.out.add(p, s, b, size)
 		return
 	}
@@ -162,8 +166,11 @@ func (w *worker) forward(s *Stream, b []byte, h rtp.Header, fresh bool) {
 
 // seal protects a packet on its way to the peer of s; nil: it must not go.
 func (s *Stream) seal(b []byte, header int) []byte {
-	if s.live.out != nil {
+	switch {
+	case s.live.out != nil:
 		return s.live.out.protectRTP(b, header)
+	case s.live.assoc[0] != nil: // never in the clear
+		return nil
 	}
 	return b
 }

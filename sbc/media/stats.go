@@ -34,11 +34,13 @@ const (
 	Payload
 	// Unsent was refused by the kernel.
 	Unsent
+	// Unkeyed came, or would have gone, before the keys were agreed.
+	Unkeyed
 	reasons
 )
 
 func (r Reason) String() string {
-	return [...]string{"malformed", "foreign", "unauthentic", "replayed", "disorder", "unbridged", "held", "replaced", "payload", "unsent", "unknown"}[min(r, reasons)]
+	return [...]string{"malformed", "foreign", "unauthentic", "replayed", "disorder", "unbridged", "held", "replaced", "payload", "unsent", "unkeyed", "unknown"}[min(r, reasons)]
 }
 
 // counters are written by the worker and read by anybody.

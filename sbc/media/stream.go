@@ -27,10 +27,12 @@ type Stream struct {
 	onDigit atomic.Pointer[func(Digit)]
 
 	// mu orders what is asked of the stream; the packet path never takes it.
-	mu      sync.Mutex
-	closed  bool
-	in, out *protection // as last set; used by the worker alone
+	mu     sync.Mutex
+	closed bool
+	agreed secured // as last set; used by the worker alone
 
+	told func(Event) // Side.Notify
+	seed uint64      // of what ICE draws
 	live live
 }
 
@@ -57,15 +59,22 @@ type live struct {
 	sink     Sink
 	sinkOver func()
 	report   reporting
+
+	// Those of RTCP are the same but where DTLS has a handshake for it (RFC 5764 4.1).
+	controlIn, controlOut *protection
+	assoc                 [2]*association // of RTP and RTCP; nil: no DTLS
+	early                 []earlyPacket   // came before their key
+	ice                   [2]*checker     // of RTP and RTCP; nil: no ICE
+	timer                 *time.Timer     // when ice wants to be looked at
 }
 
 // newStream draws the identity of a stream.
 func newStream(e *Engine, side Side, p pair) (*Stream, error) {
-	var r [20]byte
+	var r [28]byte
 	if _, err := io.ReadFull(e.conf.Rand, r[:]); err != nil {
 		return nil, fmt.Errorf("random media source: %w", err)
 	}
-	s := &Stream{engine: e, pair: p, leg: e.legOf(side.Leg), cname: hex.EncodeToString(r[10:])}
+	s := &Stream{engine: e, pair: p, leg: e.legOf(side.Leg), cname: hex.EncodeToString(r[10:20]), told: side.Notify, seed: binary.BigEndian.Uint64(r[20:])}
 	s.count.voice.Store(int64(time.Since(e.start)))
 	s.live.rewrite = rewriter{
 		ssrc: binary.BigEndian.Uint32(r[:]), ts: binary.BigEndian.Uint32(r[4:]),
@@ -80,7 +89,8 @@ func (s *Stream) Local() netip.AddrPort {
 }
 
 // Set puts what was agreed into force, also again and again. The same key
-// keeps its roll-over counters, a new key or address starts afresh. The error
+// keeps its roll-over counters, a new key or address starts afresh; the same DTLS
+// association and the same ICE session go on. The error
 // is ErrClosed or says what is wrong with a key.
 func (s *Stream) Set(f sdp.Flow) error {
 	s.mu.Lock()
@@ -88,19 +98,16 @@ func (s *Stream) Set(f sdp.Flow) error {
 	if s.closed {
 		return ErrClosed
 	}
-	in, err := keep(s.in, f.In)
+	next, err := s.agreed.next(s, &f)
 	if err != nil {
-		return fmt.Errorf("set media of %s: key of the peer: %w", s.Local(), err)
-	}
-	out, err := keep(s.out, f.Out)
-	if err != nil {
-		return fmt.Errorf("set media of %s: own key: %w", s.Local(), err)
+		return fmt.Errorf("set media of %s: %w", s.Local(), err)
 	}
 	f.Formats = append([]sdp.FlowFormat(nil), f.Formats...)
-	if !s.home.Load().post(command{kind: doSet, s: s, flow: &f, in: in, out: out}) {
+	if !s.home.Load().post(command{kind: doSet, s: s, flow: &f, set: next}) {
 		return ErrClosed
 	}
-	s.in, s.out = in, out
+	next.renew(s, s.agreed)
+	s.agreed = next
 	s.count.fax.Store(f.UDPTL)
 	if len(f.Formats) > 0 {
 		s.count.codec.Store(&f.Formats[0].Name)
@@ -135,6 +142,7 @@ func (s *Stream) Close() {
 		return
 	}
 	s.closed = true
+	secured{}.renew(s, s.agreed)
 	s.home.Load().post(command{kind: doClose, s: s})
 }
 

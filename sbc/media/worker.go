@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/stun/v3"
 	"golang.org/x/sys/unix"
 )
 
@@ -94,7 +95,9 @@ type worker struct {
 	agenda     agenda
 	next       due // on its way into the agenda
 
+	direct  bool // leave the outbox alone
 	copied  [packetRoom]byte
+	kept    [packetRoom]byte
 	control [packetRoom]byte
 	frame   [FrameSamples]byte
 	samples [FrameSamples]int16
@@ -289,8 +292,12 @@ func (w *worker) arrived(p *port, i int) {
 		return
 	}
 	b := w.in.slots[i].packet[:n]
-	if s.live.flow.UDPTL && !p.rtcp {
+	if s.live.flow.UDPTL && !p.rtcp && (s.live.ice[0] == nil || !stun.IsMessage(b)) {
 		w.arrivedFax(s, b)
+		return
+	}
+	if b[0]&0xc0 != 0x80 { // RFC 7983: neither RTP nor RTCP
+		w.arrivedOther(p, b)
 		return
 	}
 	if p.rtcp || s.live.flow.Mux && isRTCP(b) {
@@ -298,6 +305,22 @@ func (w *worker) arrived(p *port, i int) {
 		return
 	}
 	w.arrivedRTP(s, b)
+}
+
+// arrivedOther sorts what shares the port with RTP by its first byte (RFC 7983).
+func (w *worker) arrivedOther(p *port, b []byte) {
+	component := 0
+	if p.rtcp {
+		component = 1
+	}
+	switch {
+	case b[0] < 4:
+		w.arrivedSTUN(p.s, component, b)
+	case b[0] >= 20 && b[0] < 64:
+		w.arrivedRecord(p.s, component, b)
+	default:
+		p.s.drop(Malformed)
+	}
 }
 
 // add puts the sockets of a stream into the set, and steers its ports.

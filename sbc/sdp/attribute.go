@@ -28,9 +28,11 @@ func (p *parser) attribute(value string) error {
 		case "rtcp-xr":
 			p.xr = readXR(text)
 		}
+		p.keyed(&p.common, name, text)
 		return nil
 	}
 	m, s := &p.s.Media[n-1], &p.open[n-1]
+	p.keyed(m, name, text)
 	switch name {
 	case "rtpmap":
 		s.addMap(text)
@@ -52,6 +54,54 @@ func (p *parser) attribute(value string) error {
 		}
 	}
 	return nil
+}
+
+// maxFingerprints bounds the fingerprints of one section.
+const maxFingerprints = 8
+
+// keyed reads what DTLS and ICE say, of a section or of the session.
+func (p *parser) keyed(m *Media, name, text string) {
+	switch name {
+	case "fingerprint":
+		if f, ok := parseFingerprint(text); ok && len(m.Fingerprints) < maxFingerprints {
+			m.Fingerprints = append(m.Fingerprints, f)
+		}
+	case "setup":
+		m.Setup = parseSetup(text)
+	case "tls-id":
+		if len(text) <= maxCredential {
+			m.TLSID = text
+		}
+	case "ice-ufrag":
+		if iceText(text, minUfrag) {
+			m.ICE.Ufrag = text
+		}
+	case "ice-pwd":
+		if iceText(text, minICEPassword) {
+			m.ICE.Pwd = Secret(text)
+		}
+	case "ice-lite":
+		p.common.ICE.Lite = true // of the session alone
+	case "candidate":
+		m.ICE.candidate(text)
+	}
+}
+
+// inherit gives a section what the session says and it does not say itself.
+func (m *Media) inherit(s *Media) {
+	if len(m.Fingerprints) == 0 {
+		m.Fingerprints = s.Fingerprints
+	}
+	if m.Setup == "" {
+		m.Setup = s.Setup
+	}
+	if m.TLSID == "" {
+		m.TLSID = s.TLSID
+	}
+	if m.ICE.Ufrag == "" && m.ICE.Pwd == nil {
+		m.ICE.Ufrag, m.ICE.Pwd = s.ICE.Ufrag, s.ICE.Pwd
+	}
+	m.ICE.Lite = s.ICE.Lite
 }
 
 func direction(name string) (Direction, bool) {

@@ -35,6 +35,12 @@ func (s *Session) Bytes() []byte {
 	b = appendLine(b, "\r\nt=", s.Time, "0 0")
 	b = append(b, "\r\n"...)
 	for i := range s.Media {
+		if m := &s.Media[i]; m.Port != 0 && m.ICE.used() && m.ICE.Lite {
+			b = append(b, "a=ice-lite\r\n"...)
+			break
+		}
+	}
+	for i := range s.Media {
 		b = s.Media[i].append(b, addr)
 	}
 	return bytes.Clone(b)
@@ -79,6 +85,7 @@ func (m *Media) append(b []byte, session netip.Addr) []byte {
 	for i := range m.Crypto {
 		b = append(m.Crypto[i].append(append(b, "a=crypto:"...)), "\r\n"...)
 	}
+	b = m.appendKeyed(b)
 	if m.Ptime > 0 {
 		b = append(appendNumber(b, "a=ptime:", m.Ptime), "\r\n"...)
 	}
@@ -97,6 +104,29 @@ func (m *Media) append(b []byte, session netip.Addr) []byte {
 	b = append(b, "a="...)
 	b = append(b, m.Direction.String()...)
 	return append(b, "\r\n"...)
+}
+
+// appendKeyed appends what DTLS and ICE need.
+func (m *Media) appendKeyed(b []byte) []byte {
+	line := func(start, value string) {
+		if value != "" {
+			b = append(append(append(b, start...), value...), "\r\n"...)
+		}
+	}
+	for _, f := range m.Fingerprints {
+		line("a=fingerprint:", f.Hash+" "+f.Value)
+	}
+	line("a=setup:", string(m.Setup))
+	line("a=tls-id:", m.TLSID)
+	if !m.ICE.used() {
+		return b
+	}
+	line("a=ice-ufrag:", m.ICE.Ufrag)
+	b = append(append(append(b, "a=ice-pwd:"...), m.ICE.Pwd...), "\r\n"...)
+	for i := range m.ICE.Candidates {
+		line("a=candidate:", m.ICE.Candidates[i].text())
+	}
+	return b
 }
 
 // appendList appends the format list, each with a space before it; "0" stands for none.

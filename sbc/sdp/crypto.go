@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -92,10 +93,15 @@ type Crypto struct {
 	Params []string
 }
 
-// usable says whether we can do what the line asks: a suite of the list, one
-// key, and no session parameter that changes the packets. Parameters with a
-// leading "-" may be ignored (RFC 4568 6.3.7), a window size hint too.
+// usable says whether we can do what the line asks with a suite of the list.
 func (c *Crypto) usable(suites []Suite) bool {
+	return c.bearable() && slices.Contains(suites, c.Key.Suite)
+}
+
+// bearable says whether we can do what the line asks: one key, and no session
+// parameter that changes the packets (UNENCRYPTED_*, KDR, FEC). Parameters with a
+// leading "-" may be ignored (RFC 4568 6.3.7), a window size hint too.
+func (c *Crypto) bearable() bool {
 	if c.Keys != 1 {
 		return false
 	}
@@ -104,12 +110,7 @@ func (c *Crypto) usable(suites []Suite) bool {
 			return false
 		}
 	}
-	for _, s := range suites {
-		if s == c.Key.Suite {
-			return true
-		}
-	}
-	return false
+	return true
 }
 
 // parseCrypto reads "1 AES_CM_128_HMAC_SHA1_80 inline:KEY|2^20|1:4 WSH=64".

@@ -1,6 +1,7 @@
 // Package sdp is the session description as a back-to-back user agent needs
 // it: a bounded parser (RFC 8866), the offer/answer rules between two legs
-// (RFC 3264), SDES keys (RFC 4568, 6188, 7714, 8643), and the Flow that tells
+// (RFC 3264), SDES keys (RFC 4568, 6188, 7714, 8643), DTLS fingerprints and roles
+// (RFC 5763, 8122, 8842), ICE candidates (RFC 8839), and the Flow that tells
 // the media engine what was agreed. It is pure, and must never know a socket,
 // a clock, a source of randomness or a logger.
 //

@@ -17,8 +17,12 @@ type Flow struct {
 	Mux bool
 	// Send says that the peer wants to hear us, Recv that we expect to hear it.
 	Send, Recv bool
-	// Out protects what we send, In is the peer's key; nil: plain RTP.
+	// Out protects what we send, In is the peer's key; nil: plain RTP, or the keys
+	// come by the DTLS handshake.
 	Out, In *Key
+	DTLS    *Handshake
+	// ICE says that the path is found by checks; nil: Remote is it.
+	ICE *Checks
 	// Formats are the payload types in use, the first is preferred.
 	Formats []FlowFormat
 	// Info says that the peer takes key presses by SIP INFO, for where it knows no
@@ -73,6 +77,14 @@ func (l *Local) Flow(mine, theirs *Session) (Flow, error) {
 	if len(f.Formats) == 0 {
 		return Flow{}, fmt.Errorf("flow: %w", ErrNoCodec)
 	}
+	f.ICE = l.checks(m, t)
+	if f.DTLS = l.handshake(m, t); f.DTLS != nil && len(m.Crypto) == 0 || f.DTLS != nil && len(t.Crypto) == 0 {
+		if l.setup = Passive; f.DTLS.Client {
+			l.setup = Active
+		}
+		return f, nil
+	}
+	f.DTLS = nil
 	var err error
 	f.Out, f.In, err = keys(m, t)
 	if err != nil {
@@ -83,6 +95,9 @@ func (l *Local) Flow(mine, theirs *Session) (Flow, error) {
 	}
 	return f, nil
 }
+
+// Secure says whether the flow is encrypted.
+func (f *Flow) Secure() bool { return f.Out != nil || f.DTLS != nil }
 
 // keys finds the pair of crypto lines that was agreed on: the answerer repeats
 // the tag and suite of the line that it took (RFC 4568 5.1.2).
@@ -96,6 +111,9 @@ func keys(m, t *Media) (out, in *Key, err error) {
 			o, a := &offered[i], &answered[0]
 			if o.Tag != a.Tag || o.Key.Suite != a.Key.Suite {
 				continue
+			}
+			if !a.bearable() || !o.bearable() {
+				return nil, nil, ErrSRTP // it would send what we can't read
 			}
 			if &answered[0] == &t.Crypto[0] {
 				return &o.Key, &a.Key, nil

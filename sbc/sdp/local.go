@@ -56,13 +56,24 @@ type Local struct {
 	Keys Secret
 	// Codecs filters by encoding name and orders what we offer; empty: as they come.
 	Codecs []string
-	// Mux offers rtcp-mux (RFC 5761). Offered to us it is always accepted.
+	// Mux offers rtcp-mux (RFC 5761); with DTLS or ICE it is always offered.
+	// Offered to us it is always accepted.
 	Mux bool
+	// Certificate is the fingerprint of ours; zero: no DTLS-SRTP. DTLS offers keys
+	// by it instead of SDES, and prefers it in an offer that has both.
+	Certificate Fingerprint
+	DTLS        bool
+	// ICE says what is done about candidates. Public is our address as a STUN
+	// server saw it, for the second candidate; invalid: not known.
+	ICE    ICEPolicy
+	Public netip.Addr
 
-	last    Secret   // hash of our last description, version left out
-	layout  []Media  // sections of the leg: Kind, Proto and List
-	slot    int      // our audio in layout
-	numbers []Format // payload numbers of the leg; a number never changes its meaning (RFC 3264 8.3.2)
+	last    Secret     // hash of our last description, version left out
+	layout  []Media    // sections of the leg: Kind, Proto and List
+	slot    int        // our audio in layout
+	setup   Setup      // our part in the DTLS association; "": none yet
+	ice     iceSession // as far as there is one
+	numbers []Format   // payload numbers of the leg; a number never changes its meaning (RFC 3264 8.3.2)
 }
 
 // Offer makes our offer to this leg out of what the other leg described; with
@@ -86,21 +97,16 @@ func (l *Local) Offer(from *Session) (*Session, error) {
 	for _, f := range formats {
 		m.Formats = append(m.Formats, l.numbered(f))
 	}
-	m.Proto = "RTP/AVP"
-	if l.SRTP == Required {
-		m.Proto = "RTP/SAVP"
+	if err := l.secure(&m); err != nil {
+		return nil, err
 	}
-	if l.SRTP != Off {
-		all, err := l.derive()
-		if err != nil {
-			return nil, err
+	if l.ICE == ICEFull {
+		var err error
+		if m.Mux = true; l.ice.peer == "" {
+			l.ice.offered = true
 		}
-		for i, s := range l.offered() {
-			k, err := keyOf(all, s)
-			if err != nil {
-				return nil, err
-			}
-			m.Crypto = append(m.Crypto, Crypto{Tag: i + 1, Key: k, Keys: 1})
+		if m.ICE, err = l.iceOf(false); err != nil { // the peer may not know mux
+			return nil, err
 		}
 	}
 	if len(l.layout) == 0 {
@@ -109,12 +115,49 @@ func (l *Local) Offer(from *Session) (*Session, error) {
 	return l.describe(l.layout, m, "0 0"), nil
 }
 
+// secure puts into our offer how its media may be encrypted.
+func (l *Local) secure(m *Media) error {
+	m.Proto = "RTP/AVP"
+	switch {
+	case l.SRTP == Off:
+		return nil
+	case l.SRTP == Required && l.DTLS:
+		m.Proto = "UDP/TLS/RTP/SAVP"
+	case l.SRTP == Required:
+		m.Proto = "RTP/SAVP"
+	}
+	if l.DTLS {
+		m.Fingerprints, m.Setup, m.Mux = []Fingerprint{l.Certificate}, ActPass, true
+		return nil
+	}
+	var err error
+	m.Crypto, err = l.cryptos(1, l.offered()...)
+	return err
+}
+
+// cryptos are lines of ours for the suites, tagged from one number on.
+func (l *Local) cryptos(tag int, suites ...Suite) ([]Crypto, error) {
+	all, err := l.derive()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Crypto, 0, len(suites))
+	for i, s := range suites {
+		k, err := keyOf(all, s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Crypto{Tag: tag + i, Key: k, Keys: 1})
+	}
+	return out, nil
+}
+
 // Answer makes our answer to this leg's offer out of the other leg's answer;
 // with from nil the box answers by itself, for an announcement say. Sections
 // that we don't take are refused with port 0 (RFC 3264 6). The error is
 // ErrNoCodec, ErrSRTP or ErrKeys.
 func (l *Local) Answer(offer, from *Session) (*Session, error) {
-	i, crypto, err := l.choose(offer)
+	i, crypto, dtls, err := l.choose(offer)
 	if err != nil {
 		return nil, fmt.Errorf("answer: %w", err)
 	}
@@ -137,16 +180,19 @@ func (l *Local) Answer(offer, from *Session) (*Session, error) {
 	if m.Formats = carried(allowed(formats, l.Codecs, false)); len(m.Formats) == 0 {
 		return nil, fmt.Errorf("answer: %w", ErrNoCodec)
 	}
-	if crypto != nil {
-		all, err := l.derive()
-		if err != nil {
+	switch {
+	case dtls:
+		m.Fingerprints, m.Setup = []Fingerprint{l.Certificate}, l.role(theirs.Setup)
+	case crypto != nil:
+		if m.Crypto, err = l.cryptos(crypto.Tag, crypto.Key.Suite); err != nil {
 			return nil, err
 		}
-		k, err := keyOf(all, crypto.Key.Suite)
-		if err != nil {
+	}
+	if l.checkable(theirs) {
+		l.meet(theirs)
+		if m.ICE, err = l.iceOf(m.Mux); err != nil {
 			return nil, err
 		}
-		m.Crypto = []Crypto{{Tag: crypto.Tag, Key: k, Keys: 1}}
 	}
 	l.learn(theirs.Formats)
 	l.slot = i
@@ -190,31 +236,41 @@ func has(list []Format, n uint8) bool {
 	return false
 }
 
-// choose picks the first audio section of the offer that our policy allows:
-// phones offer SAVP and AVP side by side.
-func (l *Local) choose(offer *Session) (int, *Crypto, error) {
-	err := ErrNoCodec
+// choose picks the first audio section of the offer that our policy allows, and
+// how it is encrypted: phones offer SAVP and AVP side by side.
+func (l *Local) choose(offer *Session) (section int, crypto *Crypto, dtls bool, err error) {
+	err = ErrNoCodec
 	for i := range offer.Media {
 		m := &offer.Media[i]
 		if m.Kind != "audio" || m.Port == 0 || !m.rtp() {
 			continue
 		}
 		err = ErrSRTP
-		var crypto *Crypto
-		for j := range m.Crypto {
-			if l.SRTP != Off && m.Crypto[j].usable(l.suites()) {
-				crypto = &m.Crypto[j]
-				break
-			}
+		crypto = l.pick(m)
+		dtls = l.SRTP != Off && l.Certificate != Fingerprint{} && m.byDTLS()
+		if dtls && crypto != nil && m.plain() && !l.DTLS {
+			dtls = false // best effort with both: ours is SDES
 		}
 		switch {
+		case dtls:
+			return i, nil, true, nil
 		case crypto != nil && (m.sdes() || m.plain()):
-			return i, crypto, nil
+			return i, crypto, false, nil
 		case m.plain() && l.SRTP != Required:
-			return i, nil, nil
+			return i, nil, false, nil
 		}
 	}
-	return 0, nil, err
+	return 0, nil, false, err
+}
+
+// pick is the first crypto line that we can do; nil: none, or SRTP is off.
+func (l *Local) pick(m *Media) *Crypto {
+	for j := range m.Crypto {
+		if l.SRTP != Off && m.Crypto[j].usable(l.suites()) {
+			return &m.Crypto[j]
+		}
+	}
+	return nil
 }
 
 // describe puts our section in its place among the leg's and sets the version.

@@ -83,6 +83,7 @@ type parser struct {
 	direction Direction
 	ptime     int
 	xr        XR
+	common    Media // what the session says for all sections about DTLS and ICE
 	open      []section
 }
 
@@ -218,6 +219,7 @@ func (p *parser) finish(m *Media, s section) {
 	if !m.rtp() {
 		return
 	}
+	m.inherit(&p.common)
 	if s.rtcp != "" {
 		m.RTCP = rtcpAddr(s.rtcp, m.Addr)
 	}

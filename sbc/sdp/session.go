@@ -53,6 +53,13 @@ type Media struct {
 	XR XR
 	// Crypto are the well-formed SDES lines, in order (RFC 4568).
 	Crypto []Crypto
+	// Fingerprints are of the certificate that the DTLS handshake will show (RFC
+	// 8122), Setup who begins it; TLSID names the association (RFC 8842).
+	Fingerprints []Fingerprint
+	Setup        Setup
+	TLSID        string
+	// ICE are the credentials and candidates (RFC 8839).
+	ICE ICE
 }
 
 // XR says which extended reports a side wants to be sent (RFC 3611 5).
@@ -150,6 +157,14 @@ func (s *Session) Audio() *Media {
 // rtp says whether the profile is one of the RTP ones.
 func (m *Media) rtp() bool { return strings.Contains(m.Proto, "RTP/") }
 
-// plain and sdes tell the profiles that we speak from the rest (DTLS, TCP).
+// plain, sdes and dtls tell the profiles that we speak from the rest (TCP).
 func (m *Media) plain() bool { return m.Proto == "RTP/AVP" || m.Proto == "RTP/AVPF" }
 func (m *Media) sdes() bool  { return m.Proto == "RTP/SAVP" || m.Proto == "RTP/SAVPF" }
+func (m *Media) dtls() bool {
+	switch m.Proto {
+	case "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF":
+		return true
+	}
+	// Before RFC 5764 had its own profile, and in browsers of that time.
+	return m.sdes() && len(m.Crypto) == 0 && len(m.Fingerprints) > 0
+}
