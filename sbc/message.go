@@ -30,6 +30,11 @@ func (s *Switch) message(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 	inv := call.Invite{Dialled: dialled(&req.Recipient), Zone: flow.Zone}
 	var ok bool
 	if lanZone(flow.Zone) {
+		var aimed bool
+		if inv.Dialled, inv.Instance, aimed = s.aimed(&req.Recipient); !aimed {
+			s.answer(tx, req, 404)
+			return
+		}
 		inv.Caller, ok = s.writer(tx, req, flow, cfg)
 	} else {
 		inv.Caller, ok = s.cloudCalls(tx, req, flow, cfg)

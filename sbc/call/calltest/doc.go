@@ -13,6 +13,7 @@
 // Shape. A new line that sets the scene needs a case in both players; where one can't
 // have it, the list of exceptions in sbc/ladder_test.go says why.
 //
-// The ladders in testdata/ladders/room are of what is no call. They have the same lines,
-// but words of their own: those of sbc/room_test.go, whose one player has two worlds.
+// The ladders in testdata/ladders/room are of what needs the whole switchboard. They have
+// the same lines, but words of their own: those of sbc/roomwords_test.go; the one player
+// in sbc/room_test.go has two worlds.
 package calltest

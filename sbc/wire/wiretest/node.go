@@ -178,6 +178,17 @@ func (n *Node) Ping(flow sip.Flow) error {
 	return e.send(nil)
 }
 
+// Write sends a datagram as it is, whatever it says.
+func (n *Node) Write(flow sip.Flow, raw []byte) error {
+	z, err := n.zone(flow.Zone)
+	if err != nil {
+		return err
+	}
+	flow.Local = z.addr
+	z.datagram(flow, raw)
+	return nil
+}
+
 // datagram sends octets, none for a keep-alive.
 func (z *zone) datagram(flow sip.Flow, raw []byte) {
 	f := z.node.fabric
