@@ -36,8 +36,8 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 			Summary: slices.Contains(p.Subscribe, string(event.Summary)),
 		},
 		Sides: map[string]sbc.MediaSide{
-			sbc.LAN: {SRTP: policy(site.LAN.SRTP), Low: site.LAN.MediaPorts.Low, High: site.LAN.MediaPorts.High, Addr: site.LAN.MediaAddress},
-			trunkZone: {SRTP: policy(site.Provider.SRTP), Codecs: site.Provider.Codecs, Low: site.WAN.MediaPorts.Low, High: site.WAN.MediaPorts.High,
+			sbc.LAN: {Transcode: true, SRTP: policy(site.LAN.SRTP), Low: site.LAN.MediaPorts.Low, High: site.LAN.MediaPorts.High, Addr: site.LAN.MediaAddress},
+			trunkZone: {Transcode: true, SRTP: policy(site.Provider.SRTP), Codecs: site.Provider.Codecs, Low: site.WAN.MediaPorts.Low, High: site.WAN.MediaPorts.High,
 				Addr: site.WAN.Address},
 		},
 		Book: number.NewBook(site.Plan()), Profile: p, Internal: site.Provider.Internal,

@@ -103,6 +103,9 @@ type MediaSide struct {
 	Suites    []sdp.Suite
 	Codecs    []string
 	Low, High uint16
+	// Transcode lets the relay convert between codecs that it knows where a call has
+	// no common one.
+	Transcode bool
 	// Addr is the media address; invalid: the one that the signalling uses.
 	Addr netip.Addr
 }

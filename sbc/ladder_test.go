@@ -161,6 +161,12 @@ func newStage(t *testing.T, lines []calltest.Line, mute bool) *stage {
 			cfg.Sides[name] = side
 		}
 	}
+	if slices.ContainsFunc(lines, func(l calltest.Line) bool { return slices.Equal(l.Words, []string{"convert"}) }) {
+		for name, side := range cfg.Sides {
+			side.Transcode = true
+			cfg.Sides[name] = side
+		}
+	}
 	cfg.Sides[cfg.Clients[0].Side()] = cfg.Sides[LAN]
 	st.s.Configure(cfg)
 	st.pen.Dialog = st.dialog
@@ -199,7 +205,13 @@ func (st *stage) line(l calltest.Line) {
 		st.plans(f)
 	case f[0] == "show":
 		st.show = f[1:]
-	case f[0] == "srtp": // the configuration has it
+	case f[0] == "srtp", f[0] == "convert": // the configuration has it
+	case f[0] == "digit":
+		id, _ := strconv.Atoi(strings.TrimPrefix(f[1], "B"))
+		for _, o := range st.owners() {
+			_ = o.post(call.Digit{Leg: call.LegID(id), Key: f[2][0], Length: 120 * time.Millisecond})
+		}
+		st.settle()
 	case f[0] == "wait":
 		d, err := time.ParseDuration(f[1])
 		if err != nil {

@@ -202,6 +202,10 @@ func (o *owner) perform(_ context.Context, tm *loop.Timers[call.Input], e call.E
 		o.media(e)
 	case call.Bridge:
 		o.bridge(e)
+	case call.Play:
+		o.play(e)
+	case call.Press:
+		o.press(e)
 	case call.Close:
 		o.close(e.Leg)
 	case call.Arm:

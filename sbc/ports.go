@@ -7,6 +7,7 @@ import (
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/media"
 	"linekeeper/sbc/sdp"
+	"linekeeper/sbc/sound"
 )
 
 // CallReport is what was measured of a call's media.
@@ -37,13 +38,14 @@ func (o *owner) open(e call.Open) []call.Input {
 		return []call.Input{call.MediaRefused{Leg: e.Leg, Err: err}}
 	}
 	o.legs[e.Leg] = &port{leg: e.Leg, side: e.Side.Name, stream: st}
+	o.hearKeys(e.Leg, st)
 	local := st.Local()
 	seed := make([]byte, 40)
 	_, _ = rand.Read(seed)
 	return []call.Input{call.MediaOpened{Leg: e.Leg, Local: sdp.Local{
 		Addr: local.Addr(), Port: local.Port(),
 		SessionID: binary.BigEndian.Uint64(seed[32:]) >> 2, Version: 1,
-		SRTP: side.SRTP, Suites: side.Suites, Codecs: side.Codecs, Keys: seed[:32],
+		SRTP: side.SRTP, Suites: side.Suites, Codecs: side.Codecs, Convert: side.Transcode, Keys: seed[:32],
 	}}}
 }
 
@@ -52,6 +54,7 @@ func (o *owner) media(e call.Media) {
 	if p == nil {
 		return
 	}
+	e.Flow.Info = o.m.TakesInfo(e.Leg)
 	if err := p.stream.Set(e.Flow); err != nil {
 		o.log.Error("media not set", "leg", e.Leg, "err", err)
 	}
@@ -97,6 +100,34 @@ func (o *owner) close(leg call.LegID) {
 	delete(o.legs, leg)
 	p.stream.Close()
 	o.watchPorts()
+}
+
+// play lets a leg hear a tone of the box's own.
+func (o *owner) play(e call.Play) {
+	p := o.legs[e.Leg]
+	switch {
+	case p == nil:
+	case e.RingBack:
+		p.stream.Play(sound.TonesOf("DE").RingBack())
+	default:
+		p.stream.Play(nil)
+	}
+}
+
+// press tells the relay of a key press that came by INFO.
+func (o *owner) press(e call.Press) {
+	if p := o.legs[e.Leg]; p != nil {
+		p.stream.Press(media.Digit{Key: e.Key, Length: e.Length})
+	}
+}
+
+// hearKeys lets the call know what its leg's peer must be told by INFO.
+func (o *owner) hearKeys(leg call.LegID, st Stream) {
+	st.OnDigit(func(d media.Digit) {
+		if !d.Heard {
+			_ = o.post(call.Digit{Leg: leg, Key: d.Key, Length: d.Length})
+		}
+	})
 }
 
 // watchPorts publishes the streams of the talking legs for the quality watch.

@@ -123,9 +123,25 @@ func (st *stage) Bridge(a, b Stream) {
 	st.note(news{texts: []string{"bridge %s %s"}, streams: []*recorded{a.(*recorded), b.(*recorded)}})
 }
 
-func (r *recorded) Local() netip.AddrPort { return r.at }
-func (r *recorded) Stats() media.Stats    { return media.Stats{} }
-func (r *recorded) Close()                { r.st.note(news{texts: []string{"close %s"}, streams: []*recorded{r}}) }
+func (r *recorded) Local() netip.AddrPort     { return r.at }
+func (r *recorded) OnDigit(func(media.Digit)) {}
+
+// Press notes a key.
+func (r *recorded) Press(d media.Digit) {
+	r.st.note(news{texts: []string{fmt.Sprintf("press %%s %c %v", d.Key, d.Length)}, streams: []*recorded{r}})
+}
+
+// Play notes whether a tone is heard.
+func (r *recorded) Play(src media.Source) {
+	text := "ring-back %s"
+	if src == nil {
+		text = "quiet %s"
+	}
+	r.st.note(news{texts: []string{text}, streams: []*recorded{r}})
+}
+
+func (r *recorded) Stats() media.Stats { return media.Stats{} }
+func (r *recorded) Close()             { r.st.note(news{texts: []string{"close %s"}, streams: []*recorded{r}}) }
 
 // Set notes the directions.
 func (r *recorded) Set(f sdp.Flow) error {

@@ -62,6 +62,7 @@ func (o *owner) adopted(e call.Adopted) {
 		p := *c.port
 		p.leg = e.Leg
 		o.legs[e.Leg] = &p
+		o.hearKeys(e.Leg, p.stream)
 		o.s.mu.Lock()
 		o.s.moved[e.Tag] = place{o, e.Leg}
 		o.moved = append(o.moved, e.Tag)

@@ -325,6 +325,10 @@ func (s *fakeStream) Stats() media.Stats {
 	return s.stats
 }
 
+func (s *fakeStream) OnDigit(func(media.Digit)) {}
+func (s *fakeStream) Press(media.Digit)         {}
+func (s *fakeStream) Play(media.Source)         {}
+
 func (s *fakeStream) heard(packets uint64, silence time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -31,7 +31,7 @@ func (m *Machine) arrived(in Arrived) {
 	}
 	a.dlg = dlg
 	m.hear(a, in.Req)
-	a.canUpdate = allows(in.Req, sip.UPDATE)
+	a.canUpdate, a.info = allows(in.Req, sip.UPDATE), a.info.learn(in.Req)
 	a.target.Credentials = in.Credentials
 	m.promise(a)
 	if end := m.acceptable(a); end != nil {

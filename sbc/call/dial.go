@@ -84,6 +84,8 @@ func (m *Machine) answer(in Answer) {
 		return
 	}
 	switch a.purpose {
+	case forInfo:
+		m.unheard(l, code)
 	case forInvite:
 		m.dialled(l, a, in.Resp)
 	case forRelay:
@@ -176,6 +178,8 @@ func (m *Machine) ring(code int, phrase string, body []byte) {
 	h := m.hunt
 	if h.transfer != nil {
 		m.tell(code, phrase, false)
+		h.rings = true
+		m.ringBack()
 	}
 	if h.host.stage != early || (h.rung && body == nil) {
 		return
@@ -197,7 +201,7 @@ func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
 		if resp.StatusCode == 430 && m.nextFlow(l) {
 			return
 		}
-		if resp.StatusCode == 488 && m.insist(l, a) {
+		if resp.StatusCode == 488 && (m.insist(l, a) || m.widen(l, a)) {
 			return
 		}
 		if resp.StatusCode == 422 && a.tried < credentialTries {
@@ -248,6 +252,26 @@ func (m *Machine) insist(l *leg, a *ask) bool {
 	return true
 }
 
+// widen offers all codecs that the relay can make of the caller's to a target that
+// refused those that the caller has itself.
+func (m *Machine) widen(l *leg, a *ask) bool {
+	offer := m.hunt.offer()
+	if !l.local.Convert || l.local.Wide || offer == nil || l.mine == nil || l.mine.Audio() == nil {
+		return false
+	}
+	was := len(l.mine.Audio().Formats)
+	m.restart(l)
+	l.local.Wide = true
+	mine, err := l.local.Offer(offer)
+	if err != nil || mine.Audio() == nil || len(mine.Audio().Formats) == was {
+		return false
+	}
+	l.mine, a.body = mine, mine.Bytes()
+	l.stage = calling
+	l.ref = m.send(l, a)
+	return true
+}
+
 // longer repeats an INVITE whose session interval was too small (RFC 4028 7.1).
 func (m *Machine) longer(l *leg, a *ask, resp *sip.Response) {
 	want, ok := sip.MinSE(resp)
@@ -288,6 +312,7 @@ func (m *Machine) failed(in Failed) {
 		}
 	case forBye:
 		l.stage = gone
+	case forInfo: // a lost key press ends no call
 	case forNotify:
 		m.told(l, 408)
 	case forPrack: // its INVITE tells how the call goes on

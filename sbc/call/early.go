@@ -30,6 +30,8 @@ type talk struct {
 
 	// canUpdate says that the peer allows UPDATE (RFC 3311).
 	canUpdate bool
+	// info says whether it allows INFO.
+	info permission
 	// proof are the credentials of the last INVITE: its ACK carries them too (RFC 3261 13.2.2.4).
 	proof []sip.Header
 
@@ -100,6 +102,7 @@ func (m *Machine) talkOf(l *leg, resp *sip.Response) *talk {
 	for _, t := range l.talks {
 		if t.dlg.RemoteTag == tag {
 			t.canUpdate = t.canUpdate || allows(resp, sip.UPDATE)
+			t.info = t.info.learn(resp)
 			if resp.IsSuccess() { // the route set is that of the 2xx (RFC 3261 13.2.2.4)
 				_ = t.dlg.Learn(resp) // a set that is too long leaves the early one
 				return t
@@ -117,6 +120,7 @@ func (m *Machine) talkOf(l *leg, resp *sip.Response) *talk {
 		return nil
 	}
 	t.canUpdate = allows(resp, sip.UPDATE)
+	t.info = t.info.learn(resp)
 	l.talks = append(l.talks, &t)
 	if l.talk == l.root {
 		l.talk = &t

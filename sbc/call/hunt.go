@@ -25,6 +25,8 @@ type hunt struct {
 	// headers go into the INVITEs beyond the plan's own.
 	headers []sip.Header
 	rung    bool // the host was told that it rings
+	rings   bool // somebody rings for a transfer
+	tone    bool // the host hears that from the box
 	// heard is the dialog whose early media the host hears; turns counts those that
 	// have described theirs.
 	heard *talk

@@ -103,6 +103,13 @@ type (
 		Leg  LegID
 		Code int
 	}
+	// Digit is a key press that a leg's peer must be told of by INFO: what it has
+	// agreed on has no other way.
+	Digit struct {
+		Leg    LegID
+		Key    byte
+		Length time.Duration
+	}
 	// Due is a timer that ran out.
 	Due struct{ Key string }
 	// MediaOpened hands in the ports opened for a leg.
@@ -127,6 +134,7 @@ func (Answer) input()       {}
 func (Failed) input()       {}
 func (Acked) input()        {}
 func (Unacked) input()      {}
+func (Digit) input()        {}
 func (Due) input()          {}
 func (MediaOpened) input()  {}
 func (MediaRefused) input() {}
@@ -179,6 +187,18 @@ type (
 	}
 	// Bridge joins the media of two legs, both ways.
 	Bridge struct{ A, B LegID }
+	// Press tells the relay of a key that a leg's peer has pressed by INFO.
+	Press struct {
+		Leg    LegID
+		Key    byte
+		Length time.Duration
+	}
+	// Play lets a leg hear the ring-back tone instead of whom it is joined with, or
+	// ends that.
+	Play struct {
+		Leg      LegID
+		RingBack bool
+	}
 	// Close releases a leg's media ports.
 	Close struct{ Leg LegID }
 	// Arm sets or resets a timer, which comes back as Due.
@@ -239,6 +259,8 @@ func (Ack) effect()        {}
 func (Open) effect()       {}
 func (Media) effect()      {}
 func (Bridge) effect()     {}
+func (Press) effect()      {}
+func (Play) effect()       {}
 func (Close) effect()      {}
 func (Arm) effect()        {}
 func (Disarm) effect()     {}

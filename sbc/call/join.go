@@ -21,7 +21,7 @@ func (m *Machine) joined(in Join) {
 		m.respond(in.Tx, in.Req, 400, "", Tag(m.cfg.Invite.Token, l.id))
 		return
 	}
-	l.dlg, l.canUpdate = dlg, allows(in.Req, sip.UPDATE)
+	l.dlg, l.canUpdate, l.info = dlg, allows(in.Req, sip.UPDATE), l.info.learn(in.Req)
 	m.hear(l, in.Req)
 	m.best = failure{}
 	if code := m.replaceable(in); code != 0 {

@@ -73,6 +73,8 @@ type rig struct {
 	over   bool
 	pen    calltest.Pen
 	srtp   sdp.Policy
+	// convert says that the relay can make codecs of each other.
+	convert bool
 	// invites are the transactions of incoming legs.
 	invites map[LegID]TxID
 	show    []string // header fields that the ladder looks at
@@ -109,6 +111,10 @@ func (r *rig) act(f []string) {
 		r.plan.Insist = true
 	case f[0] == "srtp":
 		r.srtp = sdp.Preferred
+	case f[0] == "convert":
+		r.convert = true
+	case f[0] == "digit":
+		r.step(Digit{Leg: r.leg(f[1]), Key: f[2][0], Length: 120 * time.Millisecond})
 	case f[0] == "wait":
 		r.wait(f[1])
 	case f[0] == "show":
@@ -347,11 +353,17 @@ func (r *rig) perform(e Effect) []Input {
 	case Open:
 		seed := make([]byte, 32)
 		seed[0] = byte(e.Leg)
-		return []Input{MediaOpened{e.Leg, sdp.Local{SRTP: r.srtp, Addr: netip.MustParseAddr("192.0.2.1"), Port: 20000 + 2*uint16(e.Leg), SessionID: 1, Version: 1, Keys: seed}}}
+		return []Input{MediaOpened{e.Leg, sdp.Local{SRTP: r.srtp, Convert: r.convert, Addr: netip.MustParseAddr("192.0.2.1"), Port: 20000 + 2*uint16(e.Leg), SessionID: 1, Version: 1, Keys: seed}}}
 	case Media:
 		r.say("box : media %s send=%v recv=%v", r.name(e.Leg), e.Flow.Send, e.Flow.Recv)
 	case Bridge:
 		r.say("box : bridge %s %s", r.name(e.A), r.name(e.B))
+	case Play:
+		if r.say("box : quiet %s", r.name(e.Leg)); e.RingBack {
+			r.said[len(r.said)-1] = fmt.Sprintf("box : ring-back %s", r.name(e.Leg))
+		}
+	case Press:
+		r.say("box : press %s %c %v", r.name(e.Leg), e.Key, e.Length)
 	case Close:
 		r.say("box : close %s", r.name(e.Leg))
 	case Arm:

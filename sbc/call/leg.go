@@ -125,6 +125,7 @@ const (
 	forNotify
 	forPrack
 	forUpdate
+	forInfo
 )
 
 // ask is a client request that waits for its final answer.

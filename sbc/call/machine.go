@@ -118,6 +118,8 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 		m.adopt(in)
 	case Moved:
 		m.moved(in)
+	case Digit:
+		m.digit(in)
 	case Due:
 		m.due(in.Key)
 	case Hangup:

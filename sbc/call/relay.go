@@ -55,7 +55,9 @@ func (m *Machine) request(in Request) {
 		m.hungUp(l, in)
 	case sip.INVITE, sip.UPDATE:
 		m.modify(l, in)
-	case sip.INFO, sip.MESSAGE:
+	case sip.INFO:
+		m.informed(l, in)
+	case sip.MESSAGE:
 		m.carry(l, in)
 	case sip.REFER:
 		m.refer(l, in)
@@ -108,6 +110,7 @@ func (m *Machine) leftOver(l *leg) bool {
 		if t.of != nil { // only whom it sends on is left
 			m.host, m.winner = t.of, nil
 		}
+		m.ringBack()
 		return true
 	case t != nil && t.by == l:
 		m.transfer = nil

@@ -168,6 +168,7 @@ func (m *Machine) transferFailed(code int, phrase string) {
 
 // endHunt takes back what a hunt has armed.
 func (m *Machine) endHunt() {
+	m.ringsNoMore()
 	m.hunt = nil
 	for _, key := range []string{"silent", "ring", "patience"} {
 		m.do(Disarm{key})
@@ -197,7 +198,7 @@ func (m *Machine) passedOn(host, l *leg, a *ask, resp *sip.Response) {
 	}
 	t := m.hunt.transfer
 	m.endHunt()
-	l.theirs, l.canUpdate = theirs, allows(resp, sip.UPDATE)
+	l.theirs, l.canUpdate, l.info = theirs, allows(resp, sip.UPDATE), l.info.learn(resp)
 	m.do(Media{l.id, flow})
 	m.timerAsClient(l, resp)
 	for _, o := range m.legs {

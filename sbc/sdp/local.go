@@ -56,6 +56,10 @@ type Local struct {
 	Keys Secret
 	// Codecs filters by encoding name and orders what we offer; empty: as they come.
 	Codecs []string
+	// Convert says that the relay can make G.711 and G.722 of each other, and key
+	// presses of either form: they are offered where the other leg has but another
+	// one. Wide offers all of them: the peer has refused what the other leg has.
+	Convert, Wide bool
 	// Mux offers rtcp-mux (RFC 5761); with DTLS or ICE it is always offered.
 	// Offered to us it is always accepted.
 	Mux bool
@@ -87,7 +91,7 @@ func (l *Local) Offer(from *Session) (*Session, error) {
 		if a == nil {
 			return nil, fmt.Errorf("offer: %w: no audio described", ErrNoCodec)
 		}
-		formats = allowed(a.Formats, l.Codecs, true)
+		formats = l.widen(allowed(a.Formats, l.Codecs, true), a.Formats)
 		m.Direction, m.Ptime, m.MaxPtime = a.Effective(), a.Ptime, a.MaxPtime
 	}
 	formats = carried(formats)
@@ -172,7 +176,7 @@ func (l *Local) Answer(offer, from *Session) (*Session, error) {
 			return nil, fmt.Errorf("answer: %w: the other leg has no audio", ErrNoCodec)
 		}
 		m.Direction &= a.Effective()
-		formats = common(a.Formats, theirs.Formats)
+		formats = l.adopt(common(a.Formats, theirs.Formats), a.Formats, theirs.Formats)
 		if a.Ptime > 0 {
 			m.Ptime, m.MaxPtime = a.Ptime, a.MaxPtime
 		}

@@ -42,6 +42,8 @@ func (p *Pen) Dress(t *testing.T, m sip.Message, words []string) {
 			sip.SetBody(m, "application/sdp", []byte("v=0\r\no=- 1 1 IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=video 5000 RTP/AVP 97\r\n"))
 		case "garbage":
 			sip.SetBody(m, "application/sdp", []byte("v=0\r\nm=nonsense\r\n"))
+		case "press", "info", "update":
+			allow(m, key, val)
 		case "text":
 			sip.SetBody(m, "text/plain", []byte("hello"))
 		case "timer":
@@ -93,8 +95,6 @@ func (p *Pen) Dress(t *testing.T, m sip.Message, words []string) {
 			m.AppendHeader(sip.NewHeader("Proxy-Authenticate", `Digest realm="cloud", nonce="`+val+`", algorithm=MD5, qop="auth"`))
 		case "stale":
 			m.AppendHeader(sip.NewHeader("Proxy-Authenticate", `Digest realm="cloud", nonce="`+val+`", algorithm=MD5, qop="auth", stale=true`))
-		case "update":
-			m.AppendHeader(sip.NewHeader("Allow", "INVITE, ACK, UPDATE"))
 		case "fork": // the same peer by another of its dialogs
 			if req, ok := m.(*sip.Request); ok {
 				req.From().Params.Add("tag", val)
@@ -124,6 +124,15 @@ func (p *Pen) Dress(t *testing.T, m sip.Message, words []string) {
 	}
 }
 
+// allow says what an actor may be sent, or has it press a key.
+func allow(m sip.Message, key, val string) {
+	if key == "press" {
+		sip.SetBody(m, "application/dtmf-relay", []byte("Signal="+val+"\r\nDuration=200\r\n"))
+		return
+	}
+	m.AppendHeader(sip.NewHeader("Allow", "INVITE, ACK, "+strings.ToUpper(key)))
+}
+
 // Shape is Shape for the ladder of the pen: reliable responses of the box are numbered
 // from 1, so that an actor's PRACK can name one.
 func (p *Pen) Shape(m sip.Message, show []string) string {
@@ -142,7 +151,7 @@ func Describe(dir string, ver uint64, codecs string) string {
 	if dir == "" {
 		dir = "sendrecv"
 	}
-	numbers := map[string]string{"PCMU": "0 PCMU/8000", "PCMA": "8 PCMA/8000", "G722": "9 G722/8000", "opus": "111 opus/48000/2"}
+	numbers := map[string]string{"PCMU": "0 PCMU/8000", "PCMA": "8 PCMA/8000", "G722": "9 G722/8000", "opus": "111 opus/48000/2", "event": "101 telephone-event/8000"}
 	var list, lines string
 	for name := range strings.SplitSeq(codecs, ",") {
 		n, _, _ := strings.Cut(numbers[name], " ")
