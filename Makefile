@@ -94,6 +94,10 @@ bench: setup ## registrations, calls, relayed packets: how many, at what cost
 bench-calls: setup ## what a call costs, next to Kamailio by the same load: CPU, calls/s, overload, memory
 	go run ./appliance/bench -suite calls
 
+.PHONY: bench-media
+bench-media: setup ## what a relayed packet costs, next to rtpengine by the same load: CPU, latency, loss, memory
+	go run ./appliance/bench -suite media
+
 .PHONY: golden
 golden: ## rewrite the golden files; a person reads the diff
 	go test -count=1 $$(grep -rl --include='*_test.go' '"update"' appliance sbc survivability | xargs -n1 dirname | sort -u | sed 's|^|./|') -update

@@ -44,11 +44,12 @@ func build(ctx context.Context, dir string) (string, error) {
 // trunk is the cloud as the daemon is told of it.
 type trunk struct {
 	transport, server, ca string
+	clear                 bool // its media is not encrypted
 }
 
 // trunk is the site's own cloud.
 func (s *site) trunk() trunk {
-	return trunk{"tls", s.cloud.Target(ua.TLS), string(s.cloud.CA())}
+	return trunk{transport: "tls", server: s.cloud.Target(ua.TLS), ca: string(s.cloud.CA()), clear: s.clear}
 }
 
 // startDaemon writes a site document for a cloud and runs the daemon at its seat.
@@ -115,7 +116,10 @@ func (d *daemon) settings() string {
 // closed port is given.
 func (d *daemon) siteDocument(t trunk) string {
 	var b strings.Builder
-	secure := ""
+	secure, srtp := "", "required"
+	if t.clear {
+		srtp = `"off"`
+	}
 	if t.ca != "" {
 		secure = fmt.Sprintf("tls: {ca: %q, server_name: %s}\n  ", filepath.Join(d.dir, "cloud.pem"), cloudDomain)
 	}
@@ -125,7 +129,7 @@ provider:
   domain: %s
   servers: [%q]
   transport: %s
-  %ssrtp: required
+  %ssrtp: %s
   register: {expires: 600s, spacing: 5ms}
   codecs: [PCMA, PCMU, telephone-event]
   internal_calls: local
@@ -141,7 +145,7 @@ wan:
 quality: {max_calls: 2000}
 ui: {listen: "%s:0"}
 extensions:
-`, cloudDomain, t.server, t.transport, secure, d.target.UDP, d.target.TLS, daemonAddress, daemonAddress, daemonAddress)
+`, cloudDomain, t.server, t.transport, secure, srtp, d.target.UDP, d.target.TLS, daemonAddress, daemonAddress, daemonAddress)
 	for i := range phoneCount {
 		fmt.Fprintf(&b, "  - {number: %q, name: Phone %d, password: %q, cloud: {account: %q, password: %q}, class: international}\n",
 			extension(i), i, password(i), extension(i), password(i))

@@ -8,10 +8,15 @@
 //
 //	go run ./appliance/bench [-cases register,calls,memory,media] [-quick]
 //	go run ./appliance/bench -suite calls [-quick]
+//	go run ./appliance/bench -suite media [-quick]
 //
 // The suite of calls has a load of its own (rig), cheap enough to offer thousands of
 // calls a second from one core. Its phones know a challenge already, its cloud is UDP
 // with SRTP keys. What it offers the daemon it offers Kamailio too, whose phones need
 // no credentials. It keeps the lowest price of several rounds: other work on the
 // machine only ever adds.
+//
+// The suite of media adds calls step by step, in the daemon by SIP, in rtpengine by its
+// control protocol, and lets the same generator speak through one and the other in
+// turn; who is not measured is stopped (SIGSTOP). It keeps medians.
 package main

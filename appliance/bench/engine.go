@@ -228,6 +228,9 @@ func (en *engine) run(ctx context.Context, warm, measured time.Duration, begin, 
 	defer pin.Unpin()
 	en.prepare()
 	live := en.live()
+	for _, e := range live {
+		e.forget()
+	}
 	first, last := int(warm/ptime), int((warm+measured)/ptime)
 	base := monotonic() + 50*time.Millisecond
 	for cycle := 0; cycle < last && ctx.Err() == nil; cycle++ {
@@ -283,6 +286,13 @@ func (en *engine) live() []*endpoint {
 	})
 	slices.SortFunc(live, func(a, b *endpoint) int { return int(a.phase - b.phase) })
 	return live
+}
+
+// forget begins the counts anew.
+func (e *endpoint) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sent, e.received, e.repeated, e.broken, e.alien = 0, 0, 0, 0, 0
 }
 
 func (en *engine) prepare() {

@@ -34,6 +34,15 @@ func (h *hist) add(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
+// merge adds what another has seen.
+func (h *hist) merge(o *hist) {
+	for i, n := range o.buckets {
+		h.buckets[i] += n
+	}
+	h.count += o.count
+	h.max = max(h.max, o.max)
+}
+
 // quantile is the value below which the share q of all lies.
 func (h *hist) quantile(q float64) time.Duration {
 	if h.count == 0 {

@@ -36,6 +36,7 @@ type options struct {
 const (
 	allFloors = "memory,register,calls,media,kamailio"
 	allCalls  = "memory,price,sustained"
+	allMedia  = "rtp-srtp,rtp-rtp"
 )
 
 // longest is when a run is given up, whatever it is at.
@@ -43,8 +44,8 @@ const longest = 7*time.Minute + 30*time.Second
 
 func main() {
 	var o options
-	cases := flag.String("cases", "", "what is measured, in this order (floors: "+allFloors+"; calls: "+allCalls+")")
-	flag.StringVar(&o.suite, "suite", "floors", "floors: all cases; calls: what a call's signalling costs, next to peers")
+	cases := flag.String("cases", "", "what is measured, in this order (floors: "+allFloors+"; calls: "+allCalls+"; media: "+allMedia+")")
+	flag.StringVar(&o.suite, "suite", "floors", "floors: all cases; calls: what a call's signalling costs, media: what a relayed packet costs, next to peers")
 	flag.BoolVar(&o.quick, "quick", false, "a short run that proves the generators and measures little; nothing is kept")
 	flag.StringVar(&o.against, "against", "daemon", "daemon, or lab: the lab's own cloud, to know the generators' share")
 	flag.StringVar(&o.daemon, "daemon", "", "a daemon that is built already")
@@ -54,7 +55,7 @@ func main() {
 	flag.IntVar(&o.priority, "priority", 0, "real-time priority of everything that is measured, for a machine that others use (needs root)")
 	flag.Parse()
 	if *cases == "" {
-		*cases = map[string]string{"floors": allFloors, "calls": allCalls}[o.suite]
+		*cases = map[string]string{"floors": allFloors, "calls": allCalls, "media": allMedia}[o.suite]
 	}
 	o.cases = strings.Split(*cases, ",")
 	if err := pin(seat{core: o.loadCPU, priority: o.priority}); err != nil {
@@ -65,8 +66,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	measure := run
-	if o.suite == "calls" {
-		measure = runCalls
+	if o.suite != "floors" {
+		measure = runBeside
 	}
 	missed, err := measure(ctx, o)
 	cancel()
@@ -148,8 +149,8 @@ func newReport(ctx context.Context, now time.Time) *report {
 	}
 }
 
-// runCalls measures the signalling of calls, and tells how many floors were missed.
-func runCalls(ctx context.Context, o options) (missed int, err error) {
+// runBeside measures a suite next to peers, and tells how many floors were missed.
+func runBeside(ctx context.Context, o options) (missed int, err error) {
 	now := time.Now()
 	r := newReport(ctx, now)
 	dir, err := os.MkdirTemp("", "linekeeper-bench")
@@ -163,17 +164,28 @@ func runCalls(ctx context.Context, o options) (missed int, err error) {
 		}
 	}
 	b := &bench{report: r, peerDir: dir, at: seat{core: o.daemonCPU, priority: o.priority}}
-	effort := fullCallEffort()
-	if o.quick {
-		effort = quickCallEffort()
+	switch o.suite {
+	case "calls":
+		effort := fullCallEffort()
+		if o.quick {
+			effort = quickCallEffort()
+		}
+		err = measureCalls(ctx, b, o.daemon, dir, effort, o.cases)
+	case "media":
+		effort := fullRelayEffort()
+		if o.quick {
+			effort = quickRelayEffort()
+		}
+		err = measureRelays(ctx, b, o.daemon, dir, effort, o.cases)
+	default:
+		err = fmt.Errorf("suite %q: floors, calls and media are known", o.suite)
 	}
-	err = measureCalls(ctx, b, o.daemon, dir, effort, o.cases)
 	r.Load += " before, " + loadAverage() + " after"
 	fmt.Print(r.table())
 	if err != nil || o.quick {
 		return r.missed(), err
 	}
-	return r.missed(), r.write(o.out, "-calls", now)
+	return r.missed(), r.write(o.out, "-"+o.suite, now)
 }
 
 // aim makes the target: the daemon, or the lab's cloud itself. words tells the end of

@@ -22,15 +22,16 @@ type figure struct {
 
 // report gathers the figures of one run.
 type report struct {
-	Date    string    `json:"date"`
-	Machine string    `json:"machine"`
-	Commit  string    `json:"commit,omitempty"`
-	Command string    `json:"command"`
-	Against string    `json:"against"`
-	Load    string    `json:"load_average"` // of the machine, before and after
-	Runs    []callRun `json:"runs,omitempty"`
-	Figures []figure  `json:"figures"`
-	Notes   []string  `json:"notes,omitempty"`
+	Date    string     `json:"date"`
+	Machine string     `json:"machine"`
+	Commit  string     `json:"commit,omitempty"`
+	Command string     `json:"command"`
+	Against string     `json:"against"`
+	Load    string     `json:"load_average"` // of the machine, before and after
+	Runs    []callRun  `json:"runs,omitempty"`
+	Relays  []relayRun `json:"relays,omitempty"`
+	Figures []figure   `json:"figures"`
+	Notes   []string   `json:"notes,omitempty"`
 }
 
 func (r *report) add(in, name string, value float64, unit string) {
@@ -77,6 +78,7 @@ func (r *report) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\nmachine: %s\nmeasured: %s %s\ncommand: %s\nload average: %s\n\n", r.Date, r.Machine, r.Against, r.Commit, r.Command, r.Load)
 	r.writeRuns(&b)
+	r.writeRelays(&b)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "case\tfigure\tvalue\tunit\tfloor\t")
 	for _, f := range r.Figures {
@@ -110,6 +112,25 @@ func (r *report) writeRuns(b *strings.Builder) {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t\n", c.Case, c.Who, c.Rate, c.OK, c.Failed, c.Shed, c.Repeats,
 			readable(c.CPU), ratio, readable(c.P50), readable(c.P99))
+	}
+	_ = w.Flush() // a strings.Builder takes everything
+	b.WriteByte('\n')
+}
+
+// writeRelays lists the media loads one by one.
+func (r *report) writeRelays(b *strings.Builder) {
+	if len(r.Relays) == 0 {
+		return
+	}
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "case\tsystem\tcalls\tCPU us/packet\tours to it\tcore %\tadded p50 ms\tp99 ms\tmax ms\tlost\tof\tKiB/call\t")
+	for _, c := range r.Relays {
+		ratio := ""
+		if c.Ratio > 0 {
+			ratio = readable(c.Ratio)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%.0f\t%s\t%s\t%s\t%d\t%d\t%.1f\t\n", c.Case, c.Who, c.Calls, readable(c.CPU), ratio, c.Core,
+			readable(c.P50), readable(c.P99), readable(c.Max), c.Lost, c.Sent, c.Memory)
 	}
 	_ = w.Flush() // a strings.Builder takes everything
 	b.WriteByte('\n')
