@@ -145,6 +145,14 @@ func (r *recorded) Close()             { r.st.note(news{texts: []string{"close %
 
 // Set notes the directions.
 func (r *recorded) Set(f sdp.Flow) error {
-	r.st.note(news{texts: []string{fmt.Sprintf("media %%s send=%v recv=%v", f.Send, f.Recv)}, streams: []*recorded{r}})
+	r.st.note(news{texts: []string{fmt.Sprintf("media %%s send=%v recv=%v%s", f.Send, f.Recv, faxWord(f))}, streams: []*recorded{r}})
 	return nil
+}
+
+// faxWord is how the ladders tell a fax from speech.
+func faxWord(f sdp.Flow) string {
+	if f.UDPTL {
+		return " fax"
+	}
+	return ""
 }

@@ -18,5 +18,5 @@
 //
 // The suite of media adds calls step by step, in the daemon by SIP, in rtpengine by its
 // control protocol, and lets the same generator speak through one and the other in
-// turn; who is not measured is stopped (SIGSTOP). It keeps medians.
+// turn; rtpengine is stopped (SIGSTOP) while it is not measured. It keeps medians.
 package main

@@ -78,7 +78,7 @@ func (s *signalling) memory(ctx context.Context) error {
 	r := s.bench.report
 	s.rig.aim(s.daemon.target.UDP, true)
 	s.rig.lingering(ctx, s.effort.settle) // for those of the lines' and phones' registrations
-	before, err := attended(ctx, s.rig, s.held)
+	before, err := attended(ctx, s.rig, s.daemon.held)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *signalling) memory(ctx context.Context) error {
 	got := make(chan outcome, 1)
 	s.rig.after(time.Now(), span+s.effort.settle, func(time.Time) {
 		go func() {
-			f, err := s.held(ctx)
+			f, err := s.daemon.held(ctx)
 			got <- outcome{f, err}
 		}()
 	})
@@ -131,27 +131,27 @@ const (
 // held tells the daemon's memory once its collector has looked again: being asked for
 // its metrics makes enough garbage for that. It is asked at leisure, since garbage that
 // is made while the collector looks counts as alive.
-func (s *signalling) held(ctx context.Context) (memoryFigures, error) {
-	first, err := s.metrics(ctx)
+func (d *daemon) held(ctx context.Context) (memoryFigures, error) {
+	first, err := d.figures(ctx)
 	if err != nil {
 		return memoryFigures{}, err
 	}
 	for end := time.Now().Add(askingTime - time.Second); sleepTo(ctx, time.Now().Add(askingPause)) && time.Now().Before(end); {
-		now, err := s.metrics(ctx)
+		now, err := d.figures(ctx)
 		if err != nil {
 			return memoryFigures{}, err
 		}
 		if now["go_gc_duration_seconds_count"] >= first["go_gc_duration_seconds_count"]+1 {
-			rss, err := resident(s.daemon.pid())
+			rss, err := resident(d.pid())
 			return memoryFigures{int64(now["go_gc_heap_live_bytes"] + now["go_memstats_stack_inuse_bytes"]), rss}, err
 		}
 	}
 	return memoryFigures{}, errors.New("the daemon's collector never looked")
 }
 
-// metrics reads the daemon's figures that have no labels.
-func (s *signalling) metrics(ctx context.Context) (map[string]float64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.daemon.metrics.String()+"/metrics", nil)
+// figures reads the daemon's figures that have no labels.
+func (d *daemon) figures(ctx context.Context) (map[string]float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.metrics.String()+"/metrics", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,9 @@ func lead(s *sdp.Session) (sdp.Format, bool) {
 
 // alike says whether two descriptions prefer the same codec.
 func alike(a, b *sdp.Session) bool {
+	if a.Fax() && b.Fax() {
+		return true
+	}
 	f, ok := lead(a)
 	g, also := lead(b)
 	return ok && also && f.Same(g)

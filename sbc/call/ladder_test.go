@@ -355,7 +355,11 @@ func (r *rig) perform(e Effect) []Input {
 		seed[0] = byte(e.Leg)
 		return []Input{MediaOpened{e.Leg, sdp.Local{SRTP: r.srtp, Convert: r.convert, Addr: netip.MustParseAddr("192.0.2.1"), Port: 20000 + 2*uint16(e.Leg), SessionID: 1, Version: 1, Keys: seed}}}
 	case Media:
-		r.say("box : media %s send=%v recv=%v", r.name(e.Leg), e.Flow.Send, e.Flow.Recv)
+		kind := ""
+		if e.Flow.UDPTL {
+			kind = " fax"
+		}
+		r.say("box : media %s send=%v recv=%v%s", r.name(e.Leg), e.Flow.Send, e.Flow.Recv, kind)
 	case Bridge:
 		r.say("box : bridge %s %s", r.name(e.A), r.name(e.B))
 	case Play:

@@ -107,6 +107,7 @@ type relay struct {
 	req      *sip.Request
 	offer    *sdp.Session // from's offer; nil: offerless
 	mine     *sdp.Session // what the other leg was offered
+	was      *sdp.Local   // the other leg's end before it was offered a fax
 	answer   *sdp.Session // that offer, until from's ACK answers it
 	seq      uint32       // CSeq of the 2xx that waits for an ACK with the answer
 	by       *talk        // from's dialog, where it is an early one

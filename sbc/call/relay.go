@@ -184,10 +184,17 @@ func (m *Machine) relayOffer(l, other *leg, in Request, offer *sdp.Session) {
 	r := &relay{from: l.id, to: other.id, tx: in.Tx, req: in.Req, offer: offer}
 	var body []byte
 	if offer != nil {
+		was := other.local
 		mine, err := other.local.Offer(offer)
 		if err != nil {
+			if offer.Fax() {
+				l.local.NoFax, other.local.NoFax = true, true
+			}
 			m.reply(l, in.Tx, in.Req, 488, "", nil)
 			return
+		}
+		if offer.Fax() {
+			r.was = &was
 		}
 		r.mine, body = mine, mine.Bytes()
 	}
@@ -247,6 +254,7 @@ func (m *Machine) relayed(l *leg, a *ask, resp *sip.Response) {
 		return
 	default:
 		from.in = nil
+		m.noFax(l, from, r, code)
 		if code == 401 || code == 407 {
 			code = 488
 		}
@@ -285,6 +293,10 @@ func (m *Machine) modified(l, from *leg, a *ask, resp *sip.Response) {
 	}
 	if err == nil && r.offer == nil { // offerless: l has made the offer, from's ACK answers it
 		m.offered(l, from, r, theirs, a.seq)
+		return
+	}
+	if err == nil && r.was != nil && theirs.Live() == nil {
+		m.faxTurnedOff(l, from, r, theirs, a.seq)
 		return
 	}
 	var answer *sdp.Session

@@ -32,7 +32,7 @@ func (m *Machine) agree(l *leg, t *talk, theirs *sdp.Session, final bool) ([]byt
 	}
 	unfit := false
 	if host.mine != nil {
-		unfit = !alike(told, host.mine) && !alike(host.agreed(), t.agreed()) || host.asked && told.Audio().Direction != host.mine.Audio().Direction
+		unfit = !alike(told, host.mine) && !alike(host.agreed(), t.agreed()) || host.asked && told.Live().Direction != host.mine.Live().Direction
 		if unfit && !final {
 			return nil, errOther
 		}

@@ -151,6 +151,9 @@ func (w *worker) perform(c *command) {
 // set puts a flow into force.
 func (w *worker) set(c *command) {
 	s, l := c.s, &c.s.live
+	if c.flow.UDPTL { // the RTCP port waits for the speech that follows
+		c.flow.RemoteRTCP, c.flow.Mux = l.flow.RemoteRTCP, l.flow.Mux
+	}
 	moved := l.flow.Remote != c.flow.Remote || l.flow.RemoteRTCP != c.flow.RemoteRTCP || l.flow.Mux != c.flow.Mux
 	again := moved || l.in != c.set.in[0] && c.flow.DTLS == nil
 	l.adopt(w.now, c.set)

@@ -95,7 +95,7 @@ func (w *worker) judge(s *Stream) standing {
 	l := &s.live
 	from := w.from.addrPort()
 	standing := l.latch.judge(from)
-	if standing == candidate && l.in == nil && !l.latch.fits(from) {
+	if standing == candidate && (l.in == nil || l.flow.UDPTL) && !l.latch.fits(from) {
 		return foreign
 	}
 	return standing

@@ -55,6 +55,9 @@ type secured struct {
 // keys and same associations keep their roll-over counters; a new handshake with
 // the same certificate leaves the old keys in use until it is done.
 func (k secured) next(s *Stream, f *sdp.Flow) (secured, error) {
+	if f.UDPTL { // in the clear; the keys wait for the speech that follows
+		return k, nil
+	}
 	if f.DTLS == nil {
 		var n secured
 		var err error

@@ -33,6 +33,7 @@ func (p *parser) attribute(value string) error {
 	}
 	m, s := &p.s.Media[n-1], &p.open[n-1]
 	p.keyed(m, name, text)
+	m.carry(name, value)
 	switch name {
 	case "rtpmap":
 		s.addMap(text)

@@ -101,6 +101,12 @@ func (m *Media) append(b []byte, session netip.Addr) []byte {
 	if m.XR != (XR{}) {
 		b = append(append(append(b, "a=rtcp-xr:"...), m.XR.text()...), "\r\n"...)
 	}
+	for _, line := range m.Carried {
+		b = append(append(append(b, "a="...), line...), "\r\n"...)
+	}
+	if m.fax() && m.Direction == SendRecv {
+		return b // fax machines write none
+	}
 	b = append(b, "a="...)
 	b = append(b, m.Direction.String()...)
 	return append(b, "\r\n"...)

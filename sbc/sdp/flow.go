@@ -52,6 +52,9 @@ func (l *Local) Flow(mine, theirs *Session) (Flow, error) {
 		return Flow{}, fmt.Errorf("flow: %w: %d sections against %d", ErrAnswer, len(theirs.Media), len(mine.Media))
 	}
 	m, t := &mine.Media[i], &theirs.Media[i]
+	if t.Port != 0 && t.fax() && m.fax() {
+		return l.faxFlow(t)
+	}
 	if t.Port == 0 || t.Kind != "audio" || !t.rtp() {
 		return Flow{}, fmt.Errorf("flow: %w: audio refused", ErrNoCodec)
 	}
@@ -98,6 +101,16 @@ func (l *Local) Flow(mine, theirs *Session) (Flow, error) {
 
 // Secure says whether the flow is encrypted.
 func (f *Flow) Secure() bool { return f.Out != nil || f.DTLS != nil }
+
+func (l *Local) faxFlow(t *Media) (Flow, error) {
+	switch {
+	case l.SRTP == Required:
+		return Flow{}, fmt.Errorf("flow: %w: a fax in the clear", ErrSRTP)
+	case !t.Addr.IsValid():
+		return Flow{}, fmt.Errorf("flow: %w", ErrAddress)
+	}
+	return Flow{Remote: netip.AddrPortFrom(t.Addr, t.Port), UDPTL: true, Send: true, Recv: true}, nil
+}
 
 // keys finds the pair of crypto lines that was agreed on: the answerer repeats
 // the tag and suite of the line that it took (RFC 4568 5.1.2).

@@ -60,6 +60,9 @@ type Local struct {
 	// presses of either form: they are offered where the other leg has but another
 	// one. Wide offers all of them: the peer has refused what the other leg has.
 	Convert, Wide bool
+	// NoFax says that T.38 was refused: speech may have to carry a fax, so silence
+	// and echoes are to be left as they are.
+	NoFax bool
 	// Mux offers rtcp-mux (RFC 5761); with DTLS or ICE it is always offered.
 	// Offered to us it is always accepted.
 	Mux bool
@@ -84,6 +87,13 @@ type Local struct {
 // nil everything that Codecs allows (late offer, or the box itself calling).
 // The error is ErrNoCodec or ErrKeys.
 func (l *Local) Offer(from *Session) (*Session, error) {
+	if from != nil && from.Fax() {
+		m, err := l.fax(from.Image())
+		if err != nil {
+			return nil, err
+		}
+		return l.offer(m), nil
+	}
 	m := Media{Kind: "audio", Direction: SendRecv, Mux: l.Mux}
 	formats := own(l.Codecs)
 	if from != nil {
@@ -92,7 +102,7 @@ func (l *Local) Offer(from *Session) (*Session, error) {
 			return nil, fmt.Errorf("offer: %w: no audio described", ErrNoCodec)
 		}
 		formats = l.widen(allowed(a.Formats, l.Codecs, true), a.Formats)
-		m.Direction, m.Ptime, m.MaxPtime = a.Effective(), a.Ptime, a.MaxPtime
+		m.Direction, m.Ptime, m.MaxPtime, m.Carried = a.Effective(), a.Ptime, a.MaxPtime, slices.Clone(a.Carried)
 	}
 	formats = carried(formats)
 	if len(formats) == 0 {
@@ -113,10 +123,22 @@ func (l *Local) Offer(from *Session) (*Session, error) {
 			return nil, err
 		}
 	}
-	if len(l.layout) == 0 {
-		l.slot = 0
+	if l.NoFax {
+		quiet(&m)
 	}
-	return l.describe(l.layout, m, "0 0"), nil
+	return l.offer(m), nil
+}
+
+// offer puts a section in the place that the leg has for its kind, else in that of
+// what it replaces (RFC 3264 8.3.3).
+func (l *Local) offer(m Media) *Session {
+	switch i := slices.IndexFunc(l.layout, func(o Media) bool { return o.Kind == m.Kind }); {
+	case len(l.layout) == 0:
+		l.slot = 0
+	case i >= 0 && l.layout[min(l.slot, len(l.layout)-1)].Kind != m.Kind:
+		l.slot = i
+	}
+	return l.describe(l.layout, m, "0 0")
 }
 
 // secure puts into our offer how its media may be encrypted.
@@ -161,6 +183,9 @@ func (l *Local) cryptos(tag int, suites ...Suite) ([]Crypto, error) {
 // that we don't take are refused with port 0 (RFC 3264 6). The error is
 // ErrNoCodec, ErrSRTP or ErrKeys.
 func (l *Local) Answer(offer, from *Session) (*Session, error) {
+	if from != nil && from.Fax() {
+		return l.answerFax(offer, from)
+	}
 	i, crypto, dtls, err := l.choose(offer)
 	if err != nil {
 		return nil, fmt.Errorf("answer: %w", err)
@@ -176,6 +201,7 @@ func (l *Local) Answer(offer, from *Session) (*Session, error) {
 			return nil, fmt.Errorf("answer: %w: the other leg has no audio", ErrNoCodec)
 		}
 		m.Direction &= a.Effective()
+		m.Carried = slices.Clone(a.Carried)
 		formats = l.adopt(common(a.Formats, theirs.Formats), a.Formats, theirs.Formats)
 		if a.Ptime > 0 {
 			m.Ptime, m.MaxPtime = a.Ptime, a.MaxPtime
@@ -197,6 +223,9 @@ func (l *Local) Answer(offer, from *Session) (*Session, error) {
 		if m.ICE, err = l.iceOf(m.Mux); err != nil {
 			return nil, err
 		}
+	}
+	if l.NoFax {
+		quiet(&m)
 	}
 	l.learn(theirs.Formats)
 	l.slot = i

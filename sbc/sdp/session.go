@@ -51,6 +51,9 @@ type Media struct {
 	Ptime, MaxPtime int
 	// XR are the extended reports that the describing side wants (RFC 3611 5).
 	XR XR
+	// Carried are attributes that go from one leg to the other as they are written:
+	// those of T.38, silenceSupp and ecan (RFC 3108).
+	Carried []string
 	// Crypto are the well-formed SDES lines, in order (RFC 4568).
 	Crypto []Crypto
 	// Fingerprints are of the certificate that the DTLS handshake will show (RFC
@@ -153,6 +156,27 @@ func (s *Session) Audio() *Media {
 	}
 	return nil
 }
+
+// Image is the first live fax section (T.38 over UDPTL), or nil.
+func (s *Session) Image() *Media {
+	for i := range s.Media {
+		if m := &s.Media[i]; m.Port != 0 && m.fax() {
+			return m
+		}
+	}
+	return nil
+}
+
+// Live is what the session is about: its audio, else its fax, or nil.
+func (s *Session) Live() *Media {
+	if a := s.Audio(); a != nil {
+		return a
+	}
+	return s.Image()
+}
+
+// Fax says whether the session is about a fax alone.
+func (s *Session) Fax() bool { return s.Audio() == nil && s.Image() != nil }
 
 // rtp says whether the profile is one of the RTP ones.
 func (m *Media) rtp() bool { return strings.Contains(m.Proto, "RTP/") }

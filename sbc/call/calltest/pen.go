@@ -38,8 +38,8 @@ func (p *Pen) Dress(t *testing.T, m sip.Message, words []string) {
 		case "savp":
 			sip.SetBody(m, "application/sdp", []byte(strings.Replace(Describe("", p.version, "PCMA"), "RTP/AVP", "RTP/SAVP", 1)+
 				"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5\r\n"))
-		case "video":
-			sip.SetBody(m, "application/sdp", []byte("v=0\r\no=- 1 1 IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=video 5000 RTP/AVP 97\r\n"))
+		case "fax", "video":
+			p.odd(m, key, val)
 		case "garbage":
 			sip.SetBody(m, "application/sdp", []byte("v=0\r\nm=nonsense\r\n"))
 		case "press", "info", "update":
@@ -159,4 +159,28 @@ func Describe(dir string, ver uint64, codecs string) string {
 		lines += "a=rtpmap:" + numbers[name] + "\r\n"
 	}
 	return fmt.Sprintf("v=0\r\no=- 7 %d IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=audio 4000 RTP/AVP%s\r\n%sa=%s\r\n", ver, list, lines, dir)
+}
+
+// odd describes what is no speech: video, or T.38 in the place of the audio, of which
+// "off" takes no section and "again" says the same once more.
+func (p *Pen) odd(m sip.Message, key, val string) {
+	if key == "video" {
+		sip.SetBody(m, "application/sdp", []byte("v=0\r\no=- 1 1 IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=video 5000 RTP/AVP 97\r\n"))
+		return
+	}
+	if val != "again" {
+		p.version++
+	}
+	sip.SetBody(m, "application/sdp", []byte(describeFax(val == "off", p.version)))
+}
+
+// describeFax is a description of T.38.
+func describeFax(off bool, ver uint64) string {
+	port := 4002
+	if off {
+		port = 0
+	}
+	return fmt.Sprintf("v=0\r\no=- 7 %d IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=image %d udptl t38\r\n"+
+		"a=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\na=T38FaxRateManagement:transferredTCF\r\na=T38FaxMaxBuffer:1024\r\n"+
+		"a=T38FaxMaxDatagram:238\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n", ver, port)
 }

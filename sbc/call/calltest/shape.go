@@ -14,10 +14,13 @@ func Shape(m sip.Message, show []string) string {
 	var b strings.Builder
 	if s, err := sdp.Parse(m.Body()); err == nil && len(m.Body()) > 0 {
 		b.WriteString(" sdp=" + s.Media[0].Direction.String())
+		if n := len(s.Media[0].Carried); n > 0 {
+			b.WriteString(" carried=" + strconv.Itoa(n))
+		}
 		if s.Media[0].Proto != "RTP/AVP" || len(s.Media[0].Crypto) > 0 {
 			b.WriteString(" " + s.Media[0].Proto)
 		}
-		if fs := s.Media[0].Formats; len(fs) != 1 || fs[0].Name != "PCMA" { // not what most ladders speak
+		if fs := s.Media[0].Formats; s.Media[0].Kind == "audio" && (len(fs) != 1 || fs[0].Name != "PCMA") { // not what most ladders speak
 			for _, f := range fs {
 				b.WriteString(" " + f.Name)
 			}
