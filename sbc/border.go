@@ -65,11 +65,11 @@ func (c *Config) outsider(req *sip.Request, account string) call.Party {
 	if f == nil || p.Anonymous {
 		return p
 	}
-	p.Number, p.Display = dialled(&f.Address), f.DisplayName
+	p.Number, p.Display = strings.Clone(dialled(&f.Address)), strings.Clone(f.DisplayName)
 	if n := dialled(&said.URI); ok && n != "" && (c.Profile.Identity.Caller != provider.CallerFrom || p.Number == "") {
-		p.Number = n
+		p.Number = strings.Clone(n)
 		if said.Display != "" {
-			p.Display = said.Display
+			p.Display = strings.Clone(said.Display)
 		}
 	}
 	return p

@@ -146,7 +146,7 @@ const (
 	// maxServiceRoutes bounds the routes that a registrar can make calls carry.
 	maxServiceRoutes = 8
 	// inboxDepth bounds what may wait for one call's owner.
-	inboxDepth = 64
+	inboxDepth = 32
 )
 
 // lanZone says whether a zone is the phones' side.

@@ -19,7 +19,7 @@ func (s *Switch) invite(tx *exchange.Server, req *sip.Request, flow sip.Flow) {
 		return
 	}
 	cfg := s.cfg.Load()
-	inv := call.Invite{Dialled: dialled(&req.Recipient), Zone: flow.Zone}
+	inv := call.Invite{Dialled: strings.Clone(dialled(&req.Recipient)), Zone: flow.Zone}
 	if lanZone(flow.Zone) {
 		var aimed bool
 		if inv.Dialled, inv.Instance, aimed = s.aimed(&req.Recipient); !aimed {

@@ -269,7 +269,7 @@ func (o *owner) suspect(t call.Target, after time.Duration) {
 }
 
 func (o *owner) send(e call.Send) {
-	ref, leg := e.Ref, e.Leg
+	ref, leg, flow := e.Ref, e.Leg, e.Flow // not the request: whoever listens is kept for long
 	first := e.Req.Method == sip.INVITE && sip.ToTag(e.Req) == ""
 	c := o.s.exchange.Do(e.Req, anyConn(e.Flow), func(ev exchange.ClientEvent) {
 		if ev.Err != nil {
@@ -277,7 +277,7 @@ func (o *owner) send(e call.Send) {
 			return
 		}
 		if first && ev.Response.StatusCode >= 400 {
-			o.explain(e.Flow, int(ev.Response.StatusCode))
+			o.explain(flow, int(ev.Response.StatusCode))
 		}
 		if lanZone(e.Flow.Zone) {
 			o.s.ground(ev.Response)

@@ -76,6 +76,10 @@ func (s *signalling) overload(ctx context.Context, best int) error {
 // transactions that made the call have been forgotten by then.
 func (s *signalling) memory(ctx context.Context) error {
 	r := s.bench.report
+	share, err := mediaShare(ctx)
+	if err != nil {
+		return err
+	}
 	s.rig.aim(s.daemon.target.UDP, true)
 	s.rig.lingering(ctx, s.effort.settle) // for those of the lines' and phones' registrations
 	before, err := attended(ctx, s.rig, s.daemon.held)
@@ -105,16 +109,14 @@ func (s *signalling) memory(ctx context.Context) error {
 		return errors.New("metrics of the daemon came too late")
 	}
 	r.none("memory", fmt.Sprintf("of %d standing calls, failed", res.Offered), float64(res.Offered-res.Done))
-	r.below("memory", fmt.Sprintf("held by a standing call, %d KiB of them media", mediaMemory),
-		float64(after.held-before.held)/1024/float64(res.Offered), callMemory+mediaMemory, "KiB")
+	held := float64(after.held-before.held) / 1024 / float64(res.Offered)
+	r.add("memory", "held by a standing call", held, "KiB")
+	r.add("memory", "of it by its media", share, "KiB")
+	r.below("memory", "held by a standing call besides media", held-share, callMemory, "KiB")
 	r.add("memory", "resident before", float64(before.resident)/1e6, "MB")
 	r.add("memory", fmt.Sprintf("resident with %d standing calls", res.Offered), float64(after.resident)/1e6, "MB")
 	return nil
 }
-
-// mediaMemory is what two media streams of a call hold, in KiB: BenchmarkOpenStreams
-// of sbc/media tells it.
-const mediaMemory = 17
 
 // memoryFigures are a daemon's, in octets.
 type memoryFigures struct {

@@ -11,7 +11,7 @@ import (
 // (RFC 7989 6); it may change when another takes the peer's place.
 func (m *Machine) hear(l *leg, msg sip.Message) {
 	if s, ok := policy.ReadSession(msg); ok && s.Local != policy.NilUUID {
-		l.uuid = s.Local
+		l.uuid = strings.Clone(s.Local)
 	}
 }
 

@@ -3,6 +3,7 @@ package dialog
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"linekeeper/sbc/sip"
 )
@@ -46,14 +47,14 @@ func Answering(req *sip.Request, localTag string, contact sip.URI) (*Dialog, err
 		return nil, errors.New("request lacks From, To, Call-ID or CSeq")
 	}
 	d := &Dialog{
-		CallID: cid.Value(), LocalTag: localTag, RemoteTag: sip.FromTag(req),
-		Local:   Address{to.DisplayName, *to.Address.Clone()},
-		Remote:  Address{from.DisplayName, *from.Address.Clone()},
-		Contact: contact, remoteSeq: cseq.SeqNo, remoteKnown: true,
-		Target: *from.Address.Clone(),
+		CallID: strings.Clone(cid.Value()), LocalTag: localTag, RemoteTag: strings.Clone(sip.FromTag(req)),
+		Local:   Address{strings.Clone(to.DisplayName), sip.KeepURI(&to.Address)},
+		Remote:  Address{strings.Clone(from.DisplayName), sip.KeepURI(&from.Address)},
+		Contact: sip.KeepURI(&contact), remoteSeq: cseq.SeqNo, remoteKnown: true,
+		Target: sip.KeepURI(&from.Address),
 	}
 	if c := req.Contact(); c != nil && c.Address.Host != "" {
-		d.Target = *c.Address.Clone()
+		d.Target = sip.KeepURI(&c.Address)
 	}
 	routes, err := recordRoutes(req)
 	if err != nil {
@@ -74,6 +75,9 @@ func recordRoutes(m sip.Message) ([]sip.URI, error) {
 	if len(out) > maxRoutes {
 		return nil, fmt.Errorf("more than %d record-routes", maxRoutes)
 	}
+	for i := range out {
+		out[i] = sip.KeepURI(&out[i])
+	}
 	return out, nil
 }
 
@@ -86,10 +90,10 @@ func (d *Dialog) Learn(resp *sip.Response) error {
 		return err
 	}
 	if tag := sip.ToTag(resp); tag != "" {
-		d.RemoteTag = tag
+		d.RemoteTag = strings.Clone(tag)
 	}
 	if resp.To() != nil {
-		d.Remote.Display = resp.To().DisplayName
+		d.Remote.Display = strings.Clone(resp.To().DisplayName)
 	}
 	for i, j := 0, len(routes)-1; i < j; i, j = i+1, j-1 {
 		routes[i], routes[j] = routes[j], routes[i]
@@ -112,7 +116,7 @@ func (d *Dialog) Refresh(m sip.Message) {
 		c = m.Contact()
 	}
 	if c != nil && c.Address.Host != "" && !c.Address.Wildcard {
-		d.Target = *c.Address.Clone()
+		d.Target = sip.KeepURI(&c.Address)
 	}
 }
 

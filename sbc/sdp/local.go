@@ -379,17 +379,23 @@ func (l *Local) suites() []Suite {
 	return l.Suites
 }
 
-// besteffort is how many suites a best-effort offer brings: such offers go to
-// phones by UDP, where a message has room for 1300 octets.
-const besteffort = 2
+// How many suites an offer brings at most, where the side names none: requests go
+// by UDP too, where a message has room for 1300 octets. A best-effort offer goes to
+// phones; any suite of an offer to us is taken.
+const (
+	mostSuites = 3
+	besteffort = 2
+)
 
 // offered are the suites that an offer of ours brings.
 func (l *Local) offered() []Suite {
-	all := l.suites()
-	if l.SRTP == Preferred && len(l.Suites) == 0 {
-		all = all[:min(besteffort, len(all))]
+	switch {
+	case len(l.Suites) > 0:
+		return l.Suites
+	case l.SRTP == Preferred:
+		return allSuites[:besteffort]
 	}
-	return all
+	return allSuites[:mostSuites]
 }
 
 // derive makes our sending keys of all suites at our present address, one after the

@@ -173,6 +173,21 @@ func AppendURI(b []byte, u *URI) []byte {
 	return b
 }
 
+// KeepURI is a copy of u with texts of its own: what was parsed shares the text of
+// its whole message, which would stay in memory for as long.
+func KeepURI(u *URI) URI {
+	c := *u.Clone()
+	for _, s := range []*string{&c.Scheme, &c.User, &c.Password, &c.Host} {
+		*s = strings.Clone(*s)
+	}
+	for _, p := range []Params{c.UriParams, c.Headers} {
+		for i := range p {
+			p[i] = Param{K: strings.Clone(p[i].K), V: strings.Clone(p[i].V)}
+		}
+	}
+	return c
+}
+
 // URIText is the text of u, as it stands in a request line.
 func URIText(u *URI) string { return string(AppendURI(nil, u)) }
 
