@@ -73,6 +73,8 @@ type Box struct {
 	site     atomic.Pointer[config.Site]
 	bindings *location.Table
 	media    *media.Engine
+	mediaID  *media.Certificate
+	public   *media.Public
 	speech   speech
 	guard    *wire.Guard
 	lanCert  *cert.Site
@@ -139,9 +141,14 @@ func (b *Box) build(site *config.Site) error {
 	if b.refusals, err = openRefusals(b.store.State, b.log); err != nil {
 		return err
 	}
-	if b.media, err = media.New(media.Config{DSCP: uint8(site.Network.QoS.Media), Log: b.log}); err != nil {
+	if b.mediaID, err = media.NewCertificate(); err != nil {
 		return err
 	}
+	if b.media, err = media.New(media.Config{DSCP: uint8(site.Network.QoS.Media), Log: b.log, Certificate: b.mediaID}); err != nil {
+		return err
+	}
+	b.public = media.NewPublic(b.log)
+	b.public.Configure(publicConfig(site))
 	if err := b.buildWire(site); err != nil {
 		return err
 	}
@@ -157,6 +164,7 @@ func (b *Box) build(site *config.Site) error {
 	b.names.SetSource(source(site))
 	b.carrier = kernel.NewCarrier(b.log, func(up bool) {
 		b.keeper.Tell(mode.Link{Up: up})
+		b.public.Refresh()
 		set(b.health, health.LinkDown, "", !up, "the link toward the provider has no carrier")
 	})
 	b.sites.inForce = b.inForce
@@ -173,7 +181,7 @@ func (b *Box) build(site *config.Site) error {
 func (b *Box) buildSwitch(site *config.Site) {
 	var survival *survivability.Router
 	b.sw = sbc.New(sbc.Deps{
-		Log: b.log, Exchange: b.exchange, Flows: b.wire, Memory: b.refusals, Pings: pinger{b.wire}, Media: sbc.Relay(b.media), Location: b.bindings, Guard: punisher{b},
+		Log: b.log, Exchange: b.exchange, Flows: b.wire, Memory: b.refusals, Pings: pinger{b.wire}, Media: sbc.Relay(b.media), Fingerprint: b.mediaID.Fingerprint(), Public: b.public.Addr, Location: b.bindings, Guard: punisher{b},
 		Evidence: evidence{b}, Watch: newRecorder(phoneNews{b.news, b}, b.book, func() string { return b.keeper.View().Mode.String() }), Certificate: certificate,
 		Brain: func() call.Router {
 			if b.keeper.View().Mode == mode.Survival {
@@ -213,6 +221,7 @@ func (b *Box) live(ctx context.Context) error {
 		b.refusals,
 		b.health,
 		room{"media", b.media.Run},
+		room{"public address", b.public.Run},
 		room{"switchboard", b.sw.Run},
 		room{"wire", b.wire.Run},
 		room{"names", b.names.Run},

@@ -8,6 +8,7 @@ import (
 	"linekeeper/appliance/config"
 	"linekeeper/sbc"
 	"linekeeper/sbc/event"
+	"linekeeper/sbc/media"
 	"linekeeper/sbc/number"
 	"linekeeper/sbc/provider"
 	"linekeeper/sbc/sdp"
@@ -36,9 +37,9 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 			Summary: slices.Contains(p.Subscribe, string(event.Summary)),
 		},
 		Sides: map[string]sbc.MediaSide{
-			sbc.LAN: {Transcode: true, SRTP: policy(site.LAN.SRTP), Low: site.LAN.MediaPorts.Low, High: site.LAN.MediaPorts.High, Addr: site.LAN.MediaAddress},
+			sbc.LAN: {Transcode: true, SRTP: policy(site.LAN.SRTP), Low: site.LAN.MediaPorts.Low, High: site.LAN.MediaPorts.High, Addr: site.LAN.MediaAddress, ICE: sdp.ICELite},
 			trunkZone: {Transcode: true, SRTP: policy(site.Provider.SRTP), Codecs: site.Provider.Codecs, Low: site.WAN.MediaPorts.Low, High: site.WAN.MediaPorts.High,
-				Addr: site.WAN.Address},
+				Addr: site.WAN.Address, DTLS: site.Provider.Keying == provider.DTLS, ICE: candidates(site.Provider.ICE)},
 		},
 		Book: number.NewBook(site.Plan()), Profile: p, Internal: site.Provider.Internal,
 		PassThrough: site.LAN.PassThrough, CallTimeout: site.Survivability.CallTimeout.D(), Ring: ringTime, MainNumber: site.Site.MainNumber,
@@ -48,6 +49,9 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 		c.Clients = append(c.Clients, x)
 		side := c.Sides[sbc.LAN]
 		side.Codecs = x.Profile.Codecs
+		if x.Profile.ICE {
+			side.ICE = sdp.ICEFull
+		}
 		c.Sides[x.Side()] = side
 	}
 	for _, e := range site.Extensions {
@@ -85,6 +89,20 @@ func domain(site *config.Site) string {
 // serverName is what the provider's certificate must carry.
 func serverName(site *config.Site) string {
 	return cmp.Or(site.Provider.TLS.ServerName, domain(site))
+}
+
+// candidates is what a side does about ICE that has its own address behind a NAT, or
+// may have.
+func candidates(on bool) sdp.ICEPolicy {
+	if on {
+		return sdp.ICEFull
+	}
+	return sdp.ICEOff
+}
+
+// publicConfig is whom to ask for the public address. It is of use with candidates only.
+func publicConfig(site *config.Site) media.PublicConfig {
+	return media.PublicConfig{Servers: site.Provider.STUN, From: site.WAN.Address}
 }
 
 func policy(p provider.SRTP) sdp.Policy {

@@ -1,6 +1,8 @@
 package appliance
 
 import (
+	"slices"
+
 	"linekeeper/appliance/api"
 	"linekeeper/appliance/config"
 	"linekeeper/appliance/events"
@@ -35,6 +37,9 @@ func (b *Box) inForce(site *config.Site) ([]api.Finding, error) {
 		}
 	}
 	b.sw.Configure(switchConfig(site, b.agent()))
+	if was.WAN.Address != site.WAN.Address || !slices.Equal(was.Provider.STUN, site.Provider.STUN) {
+		b.public.Configure(publicConfig(site))
+	}
 	b.names.SetSource(source(site))
 	b.news.publish(events.SiteRevision, events.Info, nil, "a new site document is in force")
 	return waiting(was, site), nil

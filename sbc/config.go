@@ -99,7 +99,10 @@ type Line struct {
 
 // MediaSide is the media policy of one side of the box.
 type MediaSide struct {
-	SRTP      sdp.Policy
+	SRTP sdp.Policy
+	// DTLS offers keys by DTLS-SRTP instead of SDES. ICE is what is done about candidates.
+	DTLS      bool
+	ICE       sdp.ICEPolicy
 	Suites    []sdp.Suite
 	Codecs    []string
 	Low, High uint16

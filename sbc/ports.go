@@ -3,6 +3,9 @@ package sbc
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
 
 	"linekeeper/sbc/call"
 	"linekeeper/sbc/media"
@@ -23,6 +26,7 @@ type port struct {
 	sends  bool // the peer is expected to send
 	secure bool // SRTP
 	codec  string
+	seat   *atomic.Pointer[place] // whose it is now
 }
 
 // open binds a leg's media ports.
@@ -32,12 +36,17 @@ func (o *owner) open(e call.Open) []call.Input {
 	if a := o.legs[0]; a != nil {
 		with = a.stream
 	}
-	st, err := o.s.media.Open(media.Side{Leg: legName(e.Side.Name), Addr: e.Side.Addr, Low: side.Low, High: side.High}, with)
+	seat := &atomic.Pointer[place]{}
+	seat.Store(&place{o, e.Leg})
+	st, err := o.s.media.Open(media.Side{
+		Leg: legName(e.Side.Name), Addr: e.Side.Addr, Low: side.Low, High: side.High,
+		Notify: func(ev media.Event) { at := seat.Load(); at.owner.told(at.leg, e.Side.Name, ev) },
+	}, with)
 	if err != nil {
 		o.log.Error("no media port", "side", e.Side.Name, "addr", e.Side.Addr, "err", err)
 		return []call.Input{call.MediaRefused{Leg: e.Leg, Err: err}}
 	}
-	o.legs[e.Leg] = &port{leg: e.Leg, side: e.Side.Name, stream: st}
+	o.legs[e.Leg] = &port{leg: e.Leg, side: e.Side.Name, stream: st, seat: seat}
 	o.hearKeys(e.Leg, st)
 	local := st.Local()
 	seed := make([]byte, 40)
@@ -46,7 +55,44 @@ func (o *owner) open(e call.Open) []call.Input {
 		Addr: local.Addr(), Port: local.Port(),
 		SessionID: binary.BigEndian.Uint64(seed[32:]) >> 2, Version: 1,
 		SRTP: side.SRTP, Suites: side.Suites, Codecs: side.Codecs, Convert: side.Transcode, Keys: seed[:32],
+		Certificate: o.s.fingerprint, DTLS: side.DTLS && o.s.fingerprint != sdp.Fingerprint{}, ICE: side.ICE, Public: o.s.seenAt(side),
 	}}}
+}
+
+// seenAt is the public address for a side that offers candidates.
+func (s *Switch) seenAt(side MediaSide) netip.Addr {
+	if side.ICE != sdp.ICEFull || s.public == nil {
+		return netip.Addr{}
+	}
+	return s.public()
+}
+
+// told hears of a leg's keys and path, on any goroutine. A call that talks is over
+// where they will not come: nobody would hear anything. One that rings may get them
+// with the answer.
+func (o *owner) told(leg call.LegID, side string, ev media.Event) {
+	who := "the phone"
+	end := call.End{Blame: call.Unknown, Code: 488}
+	if !lanSide(side) {
+		who, end.Blame = "the cloud", call.ByCloud
+	}
+	switch ev.Kind {
+	case media.KeysAgreed, media.PathFound:
+		o.log.Debug("media", "leg", leg, "now", ev.Kind)
+		return
+	case media.ConsentLost:
+		o.log.Warn("media", "leg", leg, "now", ev.Kind, "err", ev.Err)
+		return
+	case media.KeysLate, media.PathLate:
+		if o.view.Load().State != call.Talking {
+			o.log.Info("media", "leg", leg, "now", ev.Kind, "err", ev.Err)
+			return
+		}
+	case media.KeysFailed:
+	}
+	o.log.Warn("media", "leg", leg, "now", ev.Kind, "err", ev.Err)
+	end.Reason = fmt.Sprintf("no media with %s: %v", who, ev.Err)
+	_ = o.post(call.Hangup{End: end})
 }
 
 func (o *owner) media(e call.Media) {
@@ -58,7 +104,7 @@ func (o *owner) media(e call.Media) {
 	if err := p.stream.Set(e.Flow); err != nil {
 		o.log.Error("media not set", "leg", e.Leg, "err", err)
 	}
-	p.sends, p.secure = e.Flow.Recv, e.Flow.Out != nil
+	p.sends, p.secure = e.Flow.Recv, e.Flow.Secure()
 	if len(e.Flow.Formats) > 0 {
 		p.codec = e.Flow.Formats[0].Name
 	}

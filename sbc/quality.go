@@ -33,7 +33,7 @@ func (s *Switch) watchMedia() {
 			continue
 		}
 		for i := range legs {
-			if h := &legs[i]; h.side != LAN && h.expects && h.In.Packets > 0 && h.Silence > mediaSilence && h.Silence < maxSilence {
+			if h := &legs[i]; h.side != LAN && (h.deaf() || h.Unwanted > 0 && h.Unwanted < maxSilence) {
 				dead++
 			}
 		}
@@ -57,6 +57,11 @@ func (s *Switch) watchMedia() {
 		s.dead = dead
 		s.evidence.MediaDead(dead)
 	}
+}
+
+// deaf says whether a leg has stopped being heard, not for long.
+func (h *heard) deaf() bool {
+	return h.expects && h.In.Packets > 0 && h.Silence > mediaSilence && h.Silence < maxSilence
 }
 
 // listen tells how the legs of a call that is talking are heard.

@@ -17,6 +17,7 @@ import (
 	"linekeeper/sbc/event"
 	"linekeeper/sbc/exchange"
 	"linekeeper/sbc/location"
+	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
 
@@ -82,6 +83,10 @@ type Deps struct {
 	// Brain gives the router that new calls ask: the online one or survival.
 	Brain  func() call.Router
 	Memory Memory
+	// Fingerprint is of the certificate of media; zero: no DTLS-SRTP. Public is our
+	// address as the world sees it, where it is known; nil: it never is.
+	Fingerprint sdp.Fingerprint
+	Public      func() netip.Addr
 	// Certificate tells a TLS failure over a certificate from other errors.
 	Certificate func(error) bool
 	// Survival is asked by a call whose cloud keeps silent.
@@ -122,6 +127,8 @@ type Switch struct {
 	survival    call.Router
 	memory      Memory
 	certificate func(error) bool
+	fingerprint sdp.Fingerprint
+	public      func() netip.Addr
 	clock       loop.Clock
 
 	cfg     atomic.Pointer[Config]
@@ -163,7 +170,7 @@ type counters struct {
 func New(d Deps) *Switch {
 	s := &Switch{
 		log: d.Log, exchange: d.Exchange, flows: d.Flows, pings: d.Pings, media: d.Media, location: d.Location, guard: d.Guard,
-		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, memory: d.Memory, certificate: d.Certificate, clock: d.Clock,
+		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, memory: d.Memory, certificate: d.Certificate, fingerprint: d.Fingerprint, public: d.Public, clock: d.Clock,
 		calls: make(map[string]*owner), moved: make(map[string]place),
 		merged: make(map[string]string), chains: make(map[string]int), places: make(map[string]bool),
 	}

@@ -61,6 +61,7 @@ func (o *owner) adopted(e call.Adopted) {
 	if e.Code == 200 && o.legs[e.Leg] == nil {
 		p := *c.port
 		p.leg = e.Leg
+		p.seat.Store(&place{o, e.Leg})
 		o.legs[e.Leg] = &p
 		o.hearKeys(e.Leg, p.stream)
 		o.s.mu.Lock()

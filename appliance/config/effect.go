@@ -26,9 +26,9 @@ var acts = map[string]bool{
 	"provider.tls.key":              true,
 	"provider.tls.server_name":      true,
 	"provider.srtp":                 true,
-	"provider.keying":               true, // sdes; see effects
-	"provider.ice":                  false,
-	"provider.stun":                 false,
+	"provider.keying":               true,
+	"provider.ice":                  true,
+	"provider.stun":                 true,
 	"provider.register.expires":     true,
 	"provider.register.spacing":     true,
 	"provider.register.nat_refresh": true,
@@ -153,10 +153,6 @@ func (r *reader) effects(root *yaml.Node) {
 		r.add(Note, place{at.Line, at.Column}, path, notActedOn, "")
 	}
 	v.visit(root, root, "", "")
-	if lookup(root, "provider", "keying") == "dtls" {
-		p := r.where("provider.keying")
-		r.add(Note, p, "provider.keying", "dtls is "+notActedOn, "keys are agreed by sdes")
-	}
 }
 
 // visitor walks what is written and reports the topmost keys without effect.

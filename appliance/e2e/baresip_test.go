@@ -22,7 +22,8 @@ type Account struct {
 	Registrar      string // "10.77.1.1:5060"
 	Outbound       string // proxy on the way, "" for none
 	Transport      string // udp, tcp, tls
-	MediaEnc       string // "", srtp, srtp-mand, srtp-mandf
+	MediaEnc       string // "", srtp, srtp-mand, srtp-mandf, dtls_srtp
+	ICE, Mux       bool   // candidates; RTP and RTCP on one port
 	Answer         string // manual (default), auto
 	CAFile         string // authority of the registrar's certificate, "" for any
 	Hz             float64
@@ -80,7 +81,7 @@ func (h *Host) StartBaresip(t *testing.T, a Account) *Baresip {
 		t.Fatal(err)
 	}
 	render(t, "../../testdata/baresip/config", filepath.Join(dir, "config"), map[string]any{
-		"Addr": a.Addr, "Control": controlPort, "Tone": tone, "Sound": sound, "CAFile": a.CAFile, "Port": a.Port, "MWI": a.MWI,
+		"Addr": a.Addr, "Control": controlPort, "Tone": tone, "Sound": sound, "CAFile": a.CAFile, "Port": a.Port, "MWI": a.MWI, "ICE": a.ICE, "Mux": a.Mux,
 	})
 	render(t, "../../testdata/baresip/accounts", filepath.Join(dir, "accounts"), a)
 	writeFile(t, filepath.Join(dir, "contacts"), "")

@@ -21,6 +21,8 @@ type Site struct {
 	Server   string // tls://…, default: Kamailio by TLS
 	Named    bool   // no server is given: the provider's SRV records say
 	SRTP     string // toward the cloud, default required
+	Keying   string // toward the cloud, default sdes
+	ICE      bool   // candidates toward the cloud
 	Internal string // internal_calls, default local
 	CAFile   string // authority of the cloud's certificate
 	BoxLAN   string
@@ -45,6 +47,8 @@ provider:
   {{- end}}
   {{- if eq .Profile "generic"}}
   srtp: {{.SRTP}}
+  keying: {{if .Keying}}{{.Keying}}{{else}}sdes{{end}}
+  ice: {{.ICE}}
   register: {expires: 600s, spacing: 300ms}
   codecs: [PCMA, PCMU, telephone-event]
   internal_calls: {{.Internal}}

@@ -126,6 +126,7 @@ func (w *worker) usePair(s *Stream, component int, c *checker, p *candidatePair,
 	at.allow(p.to)
 	if chosen && c.chosen != p.to && c.better(p, w.now) {
 		c.choose(p, w.now)
+		s.count.unwanted.Store(0)
 		at.hold(p.to)
 	} else if first {
 		at.hold(p.to)
@@ -168,6 +169,7 @@ func (w *worker) keepPath(s *Stream, component int, c *checker) int64 {
 	case c.expired(w.now):
 		at := s.latchOf(component)
 		at.dest = sockaddr{}
+		s.count.unwanted.Store(w.now)
 		s.notify(Event{ConsentLost, fmt.Errorf("ice: %s has not answered for %s", c.chosen, time.Duration(consentTime))})
 		return 0
 	case c.lost:

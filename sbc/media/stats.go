@@ -55,6 +55,7 @@ type counters struct {
 	sent, sentOctets atomic.Uint64
 	receivedRTCP     atomic.Uint64
 	sentRTCP         atomic.Uint64
+	unwanted         atomic.Int64 // worker time of the end of consent; 0: it stands
 	roundTrip        atomic.Int64
 	remoteLost       atomic.Int64
 	remoteJitter     atomic.Int64
@@ -136,6 +137,9 @@ type Stats struct {
 	// at first. Silent says that it is beyond 5 s.
 	Silence time.Duration
 	Silent  bool
+	// Unwanted is for how long the peer has not agreed to hear us (RFC 7675); 0: it
+	// does, or was never asked.
+	Unwanted time.Duration
 	// RoundTrip is measured with RTCP; 0: not known.
 	RoundTrip time.Duration
 	// Drift is by how many parts per million the peer's clock is faster than ours.
@@ -219,6 +223,9 @@ func (s *Stream) Stats() Stats {
 		}
 	}
 	st.Silence = time.Since(s.engine.start) - time.Duration(c.voice.Load())
+	if at := c.unwanted.Load(); at != 0 {
+		st.Unwanted = time.Since(s.engine.start) - time.Duration(at)
+	}
 	st.Silent = st.Silence >= silentAfter
 	return st
 }

@@ -120,7 +120,7 @@ func xphone() Client {
 		Notes: []string{
 			"the trunk of the XPhone server points at the box; the box takes calls from its address, with digest where a password is set",
 			"its media ports must pass between its network and the box; NAT must not change the port",
-			"candidates in its descriptions are read over: the box answers with its own address alone (ICE comes later)",
+			"the box offers and answers with candidates of its own and checks those of the server; keys by DTLS or SDES, as the server offers",
 			"white-list the box's address narrowly; too many access list entries make call set-up slow",
 			"no SIP or STUN ALG may sit between",
 		},
