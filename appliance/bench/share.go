@@ -76,7 +76,8 @@ func openShare(e *media.Engine, leg string, with *media.Stream, i int, secure bo
 	}
 	peer := netip.AddrPortFrom(netip.MustParseAddr(shareAddr), uint16(40000+2*i))
 	f := sdp.Flow{Remote: peer, RemoteRTCP: netip.AddrPortFrom(peer.Addr(), peer.Port()+1), Send: true, Recv: true, Ptime: 20,
-		Formats: []sdp.FlowFormat{{Format: sdp.Format{Number: 8, Name: "PCMA", Clock: 8000, Channels: 1}, Out: 8}}}
+		Formats: []sdp.FlowFormat{{Format: sdp.Format{Number: 8, Name: "PCMA", Clock: 8000, Channels: 1}, Out: 8},
+			{Format: sdp.Format{Number: 101, Name: "telephone-event", Clock: 8000, Channels: 1}, Out: 101}}}
 	if secure {
 		for _, k := range []**sdp.Key{&f.In, &f.Out} {
 			*k = &sdp.Key{Suite: sdp.AES128SHA80, Material: make([]byte, sdp.AES128SHA80.KeyLen()+sdp.AES128SHA80.SaltLen())}

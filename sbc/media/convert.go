@@ -22,11 +22,12 @@ type conversion struct {
 	from   [128]sound.Codec // what arrives under a number
 	to     [128]outward     // what becomes of it
 	clock  uint32           // of the key presses
-	codec  sound.Transcoder
 	pack   packer
 	listen *ear
-	// hearing decodes for a sink.
-	hearing sound.Decoder
+	// codec is there where voice is worked on, hearing where a sink listens: most
+	// calls need neither, and both are large.
+	codec   *sound.Transcoder
+	hearing *sound.Decoder
 }
 
 type outward struct {
@@ -112,10 +113,31 @@ func (w *worker) convert(s *Stream, to *sdp.Flow) {
 			needed = c.enter(&l.table[also], also, f, ours) || needed
 		}
 	}
-	if needed {
-		l.work = c
-	} else {
+	if !needed {
 		l.work = nil
+		return
+	}
+	c.equip(&l.table, l.sink != nil)
+	l.work = c
+}
+
+// equip brings what the work on voice needs, before a packet comes.
+func (c *conversion) equip(table *[128]uint8, sink bool) {
+	voice := false
+	for n, way := range table {
+		voice = voice || way == handWork && c.from[n] != sound.None && c.from[n] != keyWork
+	}
+	switch {
+	case !voice:
+		c.codec = nil
+	case c.codec == nil:
+		c.codec = &sound.Transcoder{}
+	}
+	switch {
+	case !sink:
+		c.hearing = nil
+	case c.hearing == nil:
+		c.hearing = &sound.Decoder{}
 	}
 }
 

@@ -62,7 +62,7 @@ func TestEndedEngineRefusesAndHoldsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	side := Side{Addr: lo, Low: 20200, High: 20201}
+	side := Side{Addr: lo, Low: 21000, High: 29999}
 	s := mustOpen(t, e, side) // before Run is fine
 	if err := e.Run(ctx, cancel); err != nil {
 		t.Fatal(err)
