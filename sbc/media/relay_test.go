@@ -251,7 +251,7 @@ func TestSequenceWrapKeepsEveryPacket(t *testing.T) {
 
 func TestPortsRestAndRunOut(t *testing.T) {
 	e := engine(t, Config{Rest: time.Hour})
-	pid := os.Getpid() // an address of its own: nobody else takes its ports
+	pid := os.Getpid()                                                                                            // an address of its own: nobody else takes its ports
 	side := Side{Addr: netip.AddrFrom4([4]byte{127, 90, byte(pid >> 8), byte(pid) | 1}), Low: 20101, High: 20106} // 20102 and 20104
 	x, err := e.Open(side)
 	if err != nil {
