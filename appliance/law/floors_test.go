@@ -15,7 +15,7 @@ type storey struct {
 // storeys, the ground first. "x/..." means x and all below it.
 var storeys = []storey{
 	{true, "sbc/sip sbc/sdp sbc/rtp sbc/sound sbc/number netcfg/plan firmware/bundle"},
-	{true, "sbc/provider sbc/policy"},
+	{true, "sbc/provider sbc/policy sbc/media/announce"},
 	{true, "sbc/txn sbc/line sbc/event survivability/mode survivability/feature survivability/group netcfg/wan netcfg/dhcp firmware/slot"},
 	{true, "sbc/dialog"},
 	{true, "sbc/call"},
