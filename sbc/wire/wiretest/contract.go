@@ -1,6 +1,7 @@
 package wiretest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -40,7 +41,9 @@ func Contract(t *testing.T, open Open) {
 			each("bad requests are answered and not handed up", badRequest)
 			each("a zone that does not exist is an error", noZone)
 			each("a zone that goes takes its flows along", goneZone)
-			if transport != sip.UDP {
+			if transport == sip.UDP {
+				each("a request too large for a datagram is for a stream, where the peer has none it is sent all the same", large)
+			} else {
 				each("a connection that cannot be made is lost once", refused)
 			}
 		})
@@ -224,6 +227,29 @@ func badRequest(t *testing.T, p *pair) {
 		t.Errorf("answered with %v", resp)
 	}
 	p.ask(t, flow, "good") // heard first
+}
+
+func large(t *testing.T, p *pair) {
+	flow, req := p.flow(t), Request(t, "large")
+	sip.SetBody(req, "text/plain", bytes.Repeat([]byte("x"), 2000))
+	var l interface {
+		Over() sip.Flow
+		Anyway() error
+	}
+	if err := p.phone.Send(flow, req); !errors.As(err, &l) || l.Over().Transport != sip.TCP || l.Over().Remote != p.at {
+		t.Fatalf("send: %v", err)
+	}
+	if a := p.back.Next(t); a.Flow != l.Over() || a.Err == nil { // nobody listens there
+		t.Fatalf("told %v of %v, want the end of %v", a.Err, a.Flow, l.Over())
+	}
+	for name, send := range map[string]func() error{"again": func() error { return p.phone.Send(flow, req) }, "anyway": l.Anyway} {
+		if err := send(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if a := p.heard.Next(t); a.Message == nil || sip.CallIDOf(a.Message) != "large" || a.Flow.Transport != sip.UDP {
+			t.Fatalf("%s: heard %v %v on %v", name, a.Message, a.Err, a.Flow)
+		}
+	}
 }
 
 func noZone(t *testing.T, p *pair) {

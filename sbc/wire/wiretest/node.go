@@ -26,6 +26,8 @@ type Node struct {
 	conns   map[uint64]*end
 	numbers uint64
 	port    uint16 // of the connection that was dialled last
+	// unstreamed are the peers that take no stream.
+	unstreamed map[netip.AddrPort]bool
 }
 
 // zone is one address of a node.
@@ -43,7 +45,7 @@ func (z *zone) listens(t sip.Transport) bool { return slices.Contains(z.listen, 
 
 // Node adds a host that has no address yet.
 func (f *Fabric) Node() *Node {
-	return &Node{fabric: f, zones: make(map[string]*zone), conns: make(map[uint64]*end), port: 40000}
+	return &Node{fabric: f, zones: make(map[string]*zone), conns: make(map[uint64]*end), port: 40000, unstreamed: make(map[netip.AddrPort]bool)}
 }
 
 // Handle names who receives. It must be called before anything can come.
@@ -152,6 +154,11 @@ func (n *Node) Send(flow sip.Flow, m sip.Message) error {
 	raw := sip.Bytes(m)
 	if e != nil {
 		return e.send(raw)
+	}
+	if req, ok := m.(*sip.Request); ok {
+		if done, err := z.larger(flow, req, raw); done || err != nil {
+			return err
+		}
 	}
 	if len(raw) > datagramMax {
 		return fmt.Errorf("send %d octets to %s: %w", len(raw), flow.Remote, wire.ErrTooLarge)

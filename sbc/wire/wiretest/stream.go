@@ -26,6 +26,8 @@ type end struct {
 	mu   sync.Mutex
 	peer *end // nil until the connection is made
 	over bool
+	// tried says that it was begun for a large request, by who else sends datagrams.
+	tried bool
 }
 
 func (n *Node) find(flow sip.Flow) *end {
@@ -139,7 +141,7 @@ func (e *end) arrive(raw []byte) {
 // end ends this side alone, and reports it once.
 func (e *end) end(cause error) {
 	e.mu.Lock()
-	was := e.over
+	was, none := e.over, e.tried && e.peer == nil
 	e.over = true
 	e.mu.Unlock()
 	if was {
@@ -147,6 +149,9 @@ func (e *end) end(cause error) {
 	}
 	e.node.mu.Lock()
 	delete(e.node.conns, e.flow.Conn)
+	if none {
+		e.node.unstreamed[e.flow.Remote] = true
+	}
 	e.node.mu.Unlock()
 	e.told.put(time.Now(), func() { e.node.lost(e.flow, cause) })
 }
