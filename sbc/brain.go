@@ -165,7 +165,7 @@ func (s *Switch) phoneTarget(cfg *Config, inv call.Invite, b *location.Binding) 
 	}
 	headers := cfg.assert(policy.Named{Display: from.Display, URI: sip.URI{User: userPart(number)}}, false, false, host)
 	return call.Target{
-		Name: "phone " + b.Extension, Extension: b.Extension, Flow: flow, URI: uri, Routes: routesOf(b.Path),
+		Name: "phone " + b.Extension, Extension: b.Extension, Instance: b.Instance, Flow: flow, URI: uri, Routes: routesOf(b.Path),
 		From: from, To: dialog.Address{Display: e.Name, URI: sip.URI{Scheme: "sip", User: b.Extension, Host: host}},
 		Contact: contactURI(userPart(number), flow), Side: s.side(cfg, flow),
 		Headers: append(headers, s.diversionsInside(cfg, inv.Diverted, host)...),

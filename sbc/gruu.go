@@ -146,6 +146,16 @@ func (s *Switch) aimed(u *sip.URI) (text, instance string, ok bool) {
 	return b.Extension, b.Instance, ok
 }
 
+// deviceOf is which of an extension's devices a contact is; empty where none says so.
+func (s *Switch) deviceOf(ext string, c *sip.Contact, flow sip.Flow) string {
+	for _, b := range s.location.Lookup(time.Now(), ext) {
+		if b.Instance != "" && (b.URI == sip.URIText(&c.Address) || len(b.Path) == 0 && b.Flow == flow) {
+			return b.Instance
+		}
+	}
+	return ""
+}
+
 // ground puts the contact that a phone registered in place of a GRUU of ours in
 // its Contact: what the box sends within the dialog goes to the phone itself.
 func (s *Switch) ground(m sip.Message) {

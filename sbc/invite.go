@@ -164,12 +164,13 @@ func (s *Switch) phoneCalls(tx *exchange.Server, req *sip.Request, flow sip.Flow
 	if !ok {
 		return call.Party{}, nil, false
 	}
-	if c := req.Contact(); c == nil || c.Address.Host == "" {
+	c := req.Contact()
+	if c == nil || c.Address.Host == "" {
 		s.answer(tx, req, 400)
 		return call.Party{}, nil, false
 	}
 	e, _ := s.member(cfg, ext)
-	p := call.Party{Extension: ext, Number: ext, Display: e.Name}
+	p := call.Party{Extension: ext, Instance: s.deviceOf(ext, c, flow), Number: ext, Display: e.Name}
 	p.Anonymous, p.Wish = cfg.hides(req), cfg.wish(req, e)
 	if account == nil {
 		return p, nil, true

@@ -21,15 +21,18 @@ type subscription struct {
 	ext      string // who watches
 	what     event.Event
 	of       string // the extension that is watched
+	device   string // the only one of its devices, where a GRUU is watched; empty: all
+	name     string // of what is watched, as the phone called it
 	notifier *event.Notifier
 	dlg      *dialog.Dialog
 	flow     sip.Flow
 
-	revived  bool      // it hasn't been told anything since the restart
-	sent     uint32    // number of the newest NOTIFY
-	reserved uint32    // the saver knows that numbers up to this may be used
-	due      time.Time // when its timer runs out; zero: it has none
-	index    int       // in the queue of timers, -1: not there
+	shown    []event.Dialog // what a device's watcher was told last
+	revived  bool           // it hasn't been told anything since the restart
+	sent     uint32         // number of the newest NOTIFY
+	reserved uint32         // the saver knows that numbers up to this may be used
+	due      time.Time      // when its timer runs out; zero: it has none
+	index    int            // in the queue of timers, -1: not there
 }
 
 // Subscription is what the saver keeps of a phone's subscription.
@@ -38,6 +41,8 @@ type Subscription struct {
 	Package   event.Package `json:"package"`
 	ID        string        `json:"id,omitempty"`
 	Of        string        `json:"of"`
+	Device    string        `json:"device,omitempty"`
+	Name      string        `json:"name,omitempty"`
 	Dialog    dialog.Saved  `json:"dialog"`
 	Flow      sip.Flow      `json:"flow"`
 	Until     time.Time     `json:"until"`
@@ -53,6 +58,8 @@ type (
 		req     *sip.Request
 		flow    sip.Flow
 		ext, of string
+		device  string
+		name    string
 		what    event.Event
 		expires time.Duration
 	}

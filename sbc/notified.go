@@ -74,6 +74,9 @@ func (n *notices) collect(now time.Time) {
 	}
 	for of := range changed {
 		for sub := range n.watchers[of] {
+			if !sub.revived && n.unmoved(sub) {
+				continue
+			}
 			sub.revived = false
 			n.step(now, sub, event.Changed{})
 		}
@@ -116,16 +119,34 @@ func sameLeg(a, b call.LegView) bool {
 		a.Remote.Display == b.Remote.Display && sip.URIText(&a.Remote.URI) == sip.URIText(&b.Remote.URI)
 }
 
+// unmoved says that what has changed is of another device than the one that is watched.
+func (n *notices) unmoved(sub *subscription) bool {
+	return sub.device != "" && sub.what.Package == event.Dialogs && slices.Equal(n.dialogs(sub, sub.aor()), sub.shown)
+}
+
+// aor names what is watched.
+func (sub *subscription) aor() sip.URI {
+	aor := sip.URI{Scheme: "sip", User: userPart(sub.name), Host: cmp.Or(sub.dlg.Local.URI.Host, sub.dlg.Contact.Host)}
+	switch {
+	case sub.device != "" && sub.name == sub.of:
+		aor.UriParams.Add("gr", sub.device)
+	case sub.device != "":
+		aor.UriParams.Add("gr", "")
+	}
+	return aor
+}
+
 // document is what a subscription's NOTIFY carries. Phones are always told
 // everything: what one of them missed is mended by the next.
 func (n *notices) document(now time.Time, sub *subscription, version uint32) []byte {
-	aor := sip.URI{Scheme: "sip", User: sub.of, Host: sub.dlg.Local.URI.Host}
-	if aor.Host == "" {
-		aor.Host = sub.dlg.Contact.Host
-	}
+	aor := sub.aor()
 	switch sub.what.Package {
 	case event.Dialogs:
-		return event.DialogInfo(sip.URIText(&aor), version, n.dialogs(sub.of, aor))
+		all := n.dialogs(sub, aor)
+		if sub.device != "" {
+			sub.shown = all
+		}
+		return event.DialogInfo(sip.URIText(&aor), version, all)
 	case event.Summary:
 		c := n.counts[mailbox{CloudMailbox, sub.of}].Add(n.counts[mailbox{LocalMailbox, sub.of}])
 		return event.MessageSummary(sip.URIText(&aor), c)
@@ -136,12 +157,16 @@ func (n *notices) document(now time.Time, sub *subscription, version uint32) []b
 	return nil
 }
 
-// dialogs are an extension's as its phones see them, the least telling first:
-// simple phones let the last one decide.
-func (n *notices) dialogs(ext string, aor sip.URI) []event.Dialog {
+// dialogs are those of an extension or of its one device as phones see them, the least
+// telling first: simple phones let the last one decide.
+func (n *notices) dialogs(sub *subscription, aor sip.URI) []event.Dialog {
 	var legs []call.LegView
-	for _, mine := range n.legs[ext] {
-		legs = append(legs, mine...)
+	for _, mine := range n.legs[sub.of] {
+		for _, l := range mine {
+			if sub.device == "" || l.Instance == sub.device {
+				legs = append(legs, l)
+			}
+		}
 	}
 	slices.SortFunc(legs, func(a, b call.LegView) int {
 		return cmp.Or(cmp.Compare(rank(a.Stage), rank(b.Stage)), cmp.Compare(a.LocalTag, b.LocalTag))
@@ -173,6 +198,9 @@ func rank(s call.Stage) int {
 func (n *notices) contacts(now time.Time, sub *subscription, aor sip.URI) []event.Contact {
 	var out []event.Contact
 	for i, b := range n.s.location.Lookup(now, sub.of) {
+		if sub.device != "" && b.Instance != sub.device {
+			continue
+		}
 		c := event.Contact{ID: "c" + strconv.Itoa(i+1), URI: sip.URIText(&aor), Left: b.Expires.Sub(now)}
 		if sub.ext == sub.of {
 			c.URI, c.Agent = b.URI, b.UserAgent

@@ -1,6 +1,7 @@
 package sbc
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -30,7 +31,12 @@ func (s *Switch) subscribe(tx *exchange.Server, req *sip.Request, flow sip.Flow)
 	if !ok {
 		return
 	}
-	of, code := s.watched(cfg, what.Package, ext, dialled(&req.Recipient))
+	user, device, aimed := s.aimed(&req.Recipient)
+	if !aimed {
+		s.answer(tx, req, 404)
+		return
+	}
+	of, code := s.watched(cfg, what.Package, ext, user)
 	expires := what.Package.DefaultExpires()
 	if code == 0 {
 		expires, code = noticeTerms(req, what.Package)
@@ -39,7 +45,11 @@ func (s *Switch) subscribe(tx *exchange.Server, req *sip.Request, flow sip.Flow)
 		s.refuseNotice(tx, req, code, what.Package)
 		return
 	}
-	if s.notices.post(noticeAsk{tx, req, flow, ext, of, what, expires}) != nil {
+	ask := noticeAsk{tx: tx, req: req, flow: flow, ext: ext, of: of, device: device, name: of, what: what, expires: expires}
+	if device != "" {
+		ask.name = req.Recipient.User // a temporary GRUU doesn't say whose it is
+	}
+	if s.notices.post(ask) != nil {
 		s.unavailable(tx, req, time.Second)
 	}
 }
@@ -132,12 +142,12 @@ func (n *notices) subscribe(now time.Time, in noticeAsk) {
 		return
 	}
 	token := n.s.random()
-	dlg, err := dialog.Answering(in.req, noticeTag+token, contactURI(in.of, in.flow))
+	dlg, err := dialog.Answering(in.req, noticeTag+token, contactURI(userPart(in.name), in.flow))
 	if err != nil {
 		n.out = append(n.out, noticeEffect{tx: in.tx, resp: sip.Respond(in.req, 400, "", n.s.random())})
 		return
 	}
-	sub := &subscription{token: token, ext: in.ext, what: in.what, of: in.of, notifier: event.NewNotifier(), dlg: dlg, flow: in.flow, index: -1}
+	sub := &subscription{token: token, ext: in.ext, what: in.what, of: in.of, device: in.device, name: in.name, notifier: event.NewNotifier(), dlg: dlg, flow: in.flow, index: -1}
 	n.add(sub)
 	n.grant(now, sub, in.tx, in.req, in.expires)
 }
@@ -203,7 +213,7 @@ func (n *notices) note(sub *subscription, seq uint32) {
 	sub.reserved = seq + reserve
 	saved := sub.dlg.Save()
 	saved.LocalSeq = sub.reserved
-	n.subs.note(sub.token, &Subscription{Extension: sub.ext, Package: sub.what.Package, ID: sub.what.ID, Of: sub.of, Dialog: saved,
+	n.subs.note(sub.token, &Subscription{Extension: sub.ext, Package: sub.what.Package, ID: sub.what.ID, Of: sub.of, Device: sub.device, Name: sub.name, Dialog: saved,
 		Flow: sub.flow, Until: sub.notifier.Until()})
 }
 
@@ -260,7 +270,7 @@ func (n *notices) load(now time.Time) error {
 			continue
 		}
 		s.Flow.Conn = 0
-		sub := &subscription{token: token, ext: s.Extension, what: what, of: s.Of, notifier: event.Revive(s.Until), dlg: dlg,
+		sub := &subscription{token: token, ext: s.Extension, what: what, of: s.Of, device: s.Device, name: cmp.Or(s.Name, s.Of), notifier: event.Revive(s.Until), dlg: dlg,
 			flow: n.found(s, now), revived: true, sent: s.Dialog.LocalSeq, index: -1}
 		n.add(sub)
 		at = at.Add(revivePace)

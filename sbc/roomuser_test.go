@@ -348,17 +348,23 @@ func (u *user) begin(method sip.Method, words []string) *dlg {
 
 // gruu is what the box gave to another user.
 func (r *room) gruu(name string, temp bool) sip.URI {
-	u := r.user(name)
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	at := u.pub
+	at := r.gruus(name)[0]
 	if temp {
-		at = u.temp
+		at = r.gruus(name)[1]
 	}
 	if at.Host == "" {
 		r.t.Fatalf("%s has no GRUU", name)
 	}
-	return at
+	return *at
+}
+
+// gruus are a user's, the public one first.
+func (r *room) gruus(name string) [2]*sip.URI {
+	u := r.user(name)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	pub, temp := u.pub, u.temp
+	return [2]*sip.URI{&pub, &temp}
 }
 
 // via puts a Via with a new branch on a request.

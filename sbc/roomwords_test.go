@@ -119,7 +119,7 @@ func (u *user) words(a arrived) string {
 			b.WriteString(" " + strings.ToLower(name) + "=" + strings.ReplaceAll(v, " ", "_"))
 		}
 	}
-	b.WriteString(content(a.m))
+	b.WriteString(u.r.content(a.m))
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if d := u.dialogs[sip.CallIDOf(a.m)]; d != nil && d.name != "" {
@@ -139,8 +139,25 @@ func vouched(req *sip.Request) string {
 	return req.From().Address.User
 }
 
+// entity is which device a document is about, where it is about one.
+func (r *room) entity(body string) string {
+	found := regexp.MustCompile(`entity="([^"]*;gr[^"]*)"`).FindStringSubmatch(body)
+	if found == nil {
+		return ""
+	}
+	for name := range r.users {
+		switch found[1] {
+		case sip.URIText(r.gruus(name)[0]):
+			return " entity=gruu:" + name
+		case sip.URIText(r.gruus(name)[1]):
+			return " entity=temp:" + name
+		}
+	}
+	return " entity=" + found[1]
+}
+
 // content is what matters of a body.
-func content(m sip.Message) string {
+func (r *room) content(m sip.Message) string {
 	body := string(m.Body())
 	if code, ok := sip.SipfragCode(m.Body()); ok {
 		return " sipfrag=" + strconv.Itoa(code)
@@ -153,7 +170,7 @@ func content(m sip.Message) string {
 		{"registration", `<registration [^>]*state="([a-z]+)"`},
 	} {
 		if found := regexp.MustCompile(form.pattern).FindStringSubmatch(body); found != nil {
-			return " " + form.name + "=" + found[1]
+			return " " + form.name + "=" + found[1] + r.entity(body)
 		}
 	}
 	switch {

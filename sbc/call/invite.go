@@ -16,6 +16,8 @@ type Party struct {
 	Extension string
 	// Line names the cloud account over which the call came in; empty for a phone.
 	Line string
+	// Instance is which of the extension's devices it is, where that one says so.
+	Instance string
 	// Number and Display are what the callee may be shown.
 	Number, Display string
 	// Anonymous is set when the caller withholds the number (RFC 3323).
@@ -120,6 +122,8 @@ type Target struct {
 	Name string
 	// Extension is the internal number that rings, if it is one.
 	Extension string
+	// Instance is the device's, where it says one.
+	Instance string
 	// Line is the cloud account used, if one is.
 	Line string
 	// Flow is where the INVITE goes.

@@ -18,6 +18,8 @@ type LegView struct {
 	ID LegID
 	// Extension is whose phone the leg goes to; empty for the cloud.
 	Extension string
+	// Instance is which of its devices that is, where it says so.
+	Instance string
 	// Line is the cloud account that the leg goes over; empty for a phone.
 	Line string
 	// Called says that the box called this end; else it called the box.
@@ -41,7 +43,7 @@ func (m *Machine) Legs() []LegView {
 			out = make([]LegView, 0, len(m.legs))
 		}
 		who := m.party(l)
-		v := LegView{ID: l.id, Extension: who.Extension, Line: who.Line, Called: !l.incoming, Stage: stage,
+		v := LegView{ID: l.id, Extension: who.Extension, Instance: who.Instance, Line: who.Line, Called: !l.incoming, Stage: stage,
 			CallID: l.dlg.CallID, LocalTag: l.dlg.LocalTag, RemoteTag: l.dlg.RemoteTag, Remote: l.dlg.Local}
 		out = append(out, v)
 	}

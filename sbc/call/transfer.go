@@ -54,7 +54,7 @@ func (m *Machine) party(l *leg) Party {
 	case t.Line != "":
 		return Party{Line: t.Line, Number: t.URI.User, Display: t.To.Display}
 	default:
-		return Party{Extension: t.Extension, Number: t.Extension, Display: t.To.Display}
+		return Party{Extension: t.Extension, Instance: t.Instance, Number: t.Extension, Display: t.To.Display}
 	}
 }
 
