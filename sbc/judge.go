@@ -48,7 +48,8 @@ const (
 type heard struct {
 	side    string // "lan" or "cloud"
 	expects bool   // the peer is expected to send
-	media.Stats
+	media.Pulse
+	stats func() media.Stats // asked for now and then
 }
 
 // judge watches the media of one call. It knows no clock: times are told.
@@ -114,20 +115,21 @@ func (e *ear) rate(now time.Time, h *heard, least float64) {
 		return
 	}
 	if e.window.IsZero() {
-		e.window, e.at = now, h.Stats
+		e.window, e.at = now, h.stats()
 		return
 	}
 	if now.Sub(e.window) < badWindow {
 		return
 	}
-	d := h.In
+	st := h.stats()
+	d := st.In
 	d.Packets -= min(e.at.In.Packets, d.Packets)
 	d.Lost -= min(e.at.In.Lost, d.Lost)
-	e.window, e.at = now, h.Stats
+	e.window, e.at = now, st
 	if d.Packets+d.Lost < fewPackets {
 		return
 	}
-	e.mos = d.MOS(h.Codec, h.RoundTrip)
+	e.mos = d.MOS(st.Codec, st.RoundTrip)
 	switch {
 	case e.mos < least:
 		e.worse = max(e.worse, 0) + 1
@@ -162,7 +164,8 @@ func (j *judge) verdict(legs [2]heard) MediaView {
 
 // why tells what keeps a leg from being heard, by what is dropped instead.
 func why(h *heard, e *ear) string {
-	grew := func(r media.Reason) bool { return h.Dropped[r] > e.at.Dropped[r] }
+	dropped := h.stats().Dropped
+	grew := func(r media.Reason) bool { return dropped[r] > e.at.Dropped[r] }
 	switch {
 	case grew(media.Unauthentic):
 		return "what arrives cannot be decrypted: the key is not the agreed one"
@@ -170,7 +173,7 @@ func why(h *heard, e *ear) string {
 		return "packets come from an address that was not agreed"
 	case grew(media.Replayed), grew(media.Disorder), grew(media.Malformed):
 		return "what arrives is no speech of this call"
-	case h.In.Packets == 0:
+	case h.Packets == 0:
 		return "nothing has arrived since the call was answered"
 	}
 	return "nothing arrives any more"
@@ -178,12 +181,13 @@ func why(h *heard, e *ear) string {
 
 // badly tells the greater evil.
 func badly(h *heard) string {
+	st := h.stats()
 	switch {
-	case h.In.Burst > 1.5:
+	case st.In.Burst > 1.5:
 		return "packets are lost in bursts"
-	case h.In.Lost*100 > h.In.Packets:
+	case st.In.Lost*100 > st.In.Packets:
 		return "packets are lost"
-	case h.RoundTrip > 300*time.Millisecond:
+	case st.RoundTrip > 300*time.Millisecond:
 		return "the way is long"
 	}
 	return "packets come unevenly"

@@ -16,6 +16,7 @@ type scene struct {
 	j    judge
 	at   time.Time
 	legs [2]heard
+	st   [2]media.Stats
 	told []string
 	// gone[i] says that nothing arrives from leg i, lost how many of a hundred are lost.
 	gone [2]bool
@@ -27,7 +28,8 @@ type scene struct {
 func newScene() *scene {
 	s := &scene{at: time.Unix(1e9, 0)}
 	for i, side := range []string{LAN, "cloud"} {
-		s.legs[i] = heard{side: side, expects: true, Stats: media.Stats{Codec: "PCMA", In: media.Direction{Burst: 1}}}
+		s.st[i] = media.Stats{Codec: "PCMA", In: media.Direction{Burst: 1}}
+		s.legs[i] = heard{side: side, expects: true, stats: func() media.Stats { return s.st[i] }}
 		s.legs[i].Silence = time.Minute // the ports were opened when it began to ring
 	}
 	return s
@@ -40,19 +42,20 @@ func (s *scene) pass(d time.Duration) string {
 		n += mediaWatch
 		s.at = s.at.Add(mediaWatch)
 		for i := range s.legs {
-			l := &s.legs[i]
+			l, st := &s.legs[i], &s.st[i]
 			if l.Silence += mediaWatch; s.gone[i] {
-				l.Dropped = maps.Clone(l.Dropped)
-				if l.Dropped != nil {
-					l.Dropped[s.instead] += 12
+				st.Dropped = maps.Clone(st.Dropped)
+				if st.Dropped != nil {
+					st.Dropped[s.instead] += 12
 				}
 				continue
 			}
 			l.Silence = 10 * time.Millisecond
-			l.In.Packets += 12
+			st.In.Packets += 12
+			l.Packets += 12
 			for range 12 {
 				if uint64(s.at.UnixNano()/int64(mediaWatch)*7)%100 < s.lost[i] {
-					l.In.Lost++
+					st.In.Lost++
 				}
 			}
 		}
@@ -136,7 +139,7 @@ func TestCauseIsWhatIsDroppedInstead(t *testing.T) {
 		s := newScene()
 		_ = s.pass(10 * time.Second)
 		s.gone[1] = true
-		s.legs[1].Dropped, s.instead = map[media.Reason]uint64{}, r
+		s.st[1].Dropped, s.instead = map[media.Reason]uint64{}, r
 		expectTold(t, s.pass(5*time.Second), "4 one-way cloud: "+want)
 	}
 }

@@ -61,7 +61,7 @@ func (s *Switch) watchMedia() {
 
 // deaf says whether a leg has stopped being heard, not for long.
 func (h *heard) deaf() bool {
-	return h.expects && h.In.Packets > 0 && h.Silence > mediaSilence && h.Silence < maxSilence
+	return h.expects && h.Packets > 0 && h.Silence > mediaSilence && h.Silence < maxSilence
 }
 
 // listen tells how the legs of a call that is talking are heard.
@@ -72,7 +72,7 @@ func (o *owner) listen() (legs [2]heard, ok bool) {
 		return legs, false
 	}
 	for i, p := range *list {
-		legs[i] = heard{side: legName(p.side), expects: p.sends, Stats: p.stream.Stats()}
+		legs[i] = heard{side: legName(p.side), expects: p.sends, Pulse: p.stream.Pulse(), stats: p.stream.Stats}
 	}
 	return legs, true
 }

@@ -21,6 +21,7 @@ type Stream interface {
 	Local() netip.AddrPort
 	Set(sdp.Flow) error
 	Stats() media.Stats
+	Pulse() media.Pulse
 	// Play lets the peer hear a source instead of the bridge; nil: the bridge again.
 	Play(media.Source)
 	// Press tells of a key that the peer has pressed by INFO, OnDigit of those that it

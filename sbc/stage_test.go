@@ -141,6 +141,7 @@ func (r *recorded) Play(src media.Source) {
 }
 
 func (r *recorded) Stats() media.Stats { return media.Stats{} }
+func (r *recorded) Pulse() media.Pulse { return media.Pulse{} }
 func (r *recorded) Close()             { r.st.note(news{texts: []string{"close %s"}, streams: []*recorded{r}}) }
 
 // Set notes the directions.

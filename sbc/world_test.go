@@ -329,6 +329,12 @@ func (s *fakeStream) OnDigit(func(media.Digit)) {}
 func (s *fakeStream) Press(media.Digit)         {}
 func (s *fakeStream) Play(media.Source)         {}
 
+// Pulse is that of what heard has said.
+func (s *fakeStream) Pulse() media.Pulse {
+	st := s.Stats()
+	return media.Pulse{Packets: st.In.Packets, Silence: st.Silence, Unwanted: st.Unwanted, Fax: st.Fax, Gone: st.Gone, Comfort: st.Comfort}
+}
+
 func (s *fakeStream) heard(packets uint64, silence time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -152,6 +152,26 @@ type Stats struct {
 	Gone, Comfort bool
 }
 
+// Pulse is what must be known of a stream many times a second, and cheaply.
+type Pulse struct {
+	// Packets have been accepted; Silence is as in Stats.
+	Packets uint64
+	Silence time.Duration
+	// Fax, Gone and Comfort are as in Stats: reasons to be silent. So is Unwanted.
+	Fax, Gone, Comfort bool
+	Unwanted           time.Duration
+}
+
+// Pulse takes the stream's pulse; it never waits for the worker.
+func (s *Stream) Pulse() Pulse {
+	c, now := &s.count, time.Since(s.engine.start)
+	p := Pulse{Packets: c.packets.Load(), Silence: now - time.Duration(c.voice.Load()), Fax: c.fax.Load(), Gone: c.gone.Load(), Comfort: c.comfort.Load()}
+	if at := c.unwanted.Load(); at != 0 {
+		p.Unwanted = now - time.Duration(at)
+	}
+	return p
+}
+
 // Direction is one direction of a stream.
 type Direction struct {
 	Packets, Octets uint64
@@ -209,7 +229,6 @@ func (s *Stream) Stats() Stats {
 		Relayed:   c.relay.Load(),
 		RoundTrip: time.Duration(c.roundTrip.Load()),
 		Drift:     float64(c.drift.Load()) / 1000,
-		Fax:       c.fax.Load(), Gone: c.gone.Load(), Comfort: c.comfort.Load(),
 	}
 	if name := c.codec.Load(); name != nil {
 		st.Codec = *name
@@ -222,10 +241,8 @@ func (s *Stream) Stats() Stats {
 			st.Dropped[r] = n
 		}
 	}
-	st.Silence = time.Since(s.engine.start) - time.Duration(c.voice.Load())
-	if at := c.unwanted.Load(); at != 0 {
-		st.Unwanted = time.Since(s.engine.start) - time.Duration(at)
-	}
+	p := s.Pulse()
+	st.Silence, st.Unwanted, st.Fax, st.Gone, st.Comfort = p.Silence, p.Unwanted, p.Fax, p.Gone, p.Comfort
 	st.Silent = st.Silence >= silentAfter
 	return st
 }
