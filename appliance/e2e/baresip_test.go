@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,6 +27,8 @@ type Account struct {
 	ICE, Mux       bool   // candidates; RTP and RTCP on one port
 	Answer         string // manual (default), auto
 	CAFile         string // authority of the registrar's certificate, "" for any
+	Codecs         string // "pcma,pcmu" if empty
+	Ptime          int    // milliseconds in a packet, 20 if 0
 	Hz             float64
 	Addr           string // where it listens, the host's address if empty
 	Port           int    // where it listens, 0 for any
@@ -70,6 +73,7 @@ func (h *Host) StartBaresip(t *testing.T, a Account) *Baresip {
 	if a.Addr == "" {
 		a.Addr = h.addr.String()
 	}
+	a.Codecs, a.Ptime = cmp.Or(a.Codecs, "pcma,pcmu"), cmp.Or(a.Ptime, 20)
 	if a.Answer == "" {
 		a.Answer = "manual"
 	}

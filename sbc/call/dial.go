@@ -241,7 +241,7 @@ func (m *Machine) insist(l *leg, a *ask) bool {
 		return false
 	}
 	m.restart(l)
-	l.local.SRTP = sdp.Required
+	l.local.SRTP, l.insisted = sdp.Required, true
 	mine, err := l.local.Offer(offer)
 	if err != nil {
 		return false
@@ -253,7 +253,7 @@ func (m *Machine) insist(l *leg, a *ask) bool {
 }
 
 // widen offers all codecs that the relay can make of the caller's to a target that
-// refused those that the caller has itself.
+// refused those that the caller has itself, with and without insisting on SRTP.
 func (m *Machine) widen(l *leg, a *ask) bool {
 	offer := m.hunt.offer()
 	if !l.local.Convert || l.local.Wide || offer == nil || l.mine == nil || l.mine.Audio() == nil {
@@ -261,7 +261,9 @@ func (m *Machine) widen(l *leg, a *ask) bool {
 	}
 	was := len(l.mine.Audio().Formats)
 	m.restart(l)
-	l.local.Wide = true
+	if l.local.Wide = true; l.insisted {
+		l.local.SRTP = sdp.Preferred
+	}
 	mine, err := l.local.Offer(offer)
 	if err != nil || mine.Audio() == nil || len(mine.Audio().Formats) == was {
 		return false

@@ -71,6 +71,8 @@ type leg struct {
 	ackBody []byte
 	forks   map[string]*sip.Request
 
+	// insisted says that SRTP was preferred only, before a 488.
+	insisted bool
 	// refers says that a phone's REFER went out here.
 	refers bool
 	// next is the other one to bring in line after this one was.
