@@ -43,7 +43,7 @@ type exception struct {
 // exceptions are all there are. Each is asserted: a ladder that no longer comes to its
 // line, or does the same as everywhere, fails.
 func exceptions() map[string]exception {
-	two := "a second call is needed, which the ladder doesn't show: TestAttendedTransferJoinsTwoCalls has both"
+	two := "a second call is needed, which the ladder doesn't show: room/attended-transfer and its like have both"
 	return map[string]exception{
 		"too-many-hops":                   {why: "the switchboard refuses it before there is a call", mute: true},
 		"transfer-attended":               {why: two, until: "box : move"},

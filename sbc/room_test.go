@@ -187,15 +187,16 @@ type opener func(h wire.Handler, ts []sip.Transport, zones ...string) *host
 
 // room is the world around the switchboard of a ladder.
 type room struct {
-	t     *testing.T
-	w     *world // the small parts
-	box   *host
-	open  opener
-	show  []string
-	users map[string]*user
-	leads map[string][]sip.Transport // what a user speaks, where that isn't UDP
-	order []string                   // of the servers
-	given relayed
+	t      *testing.T
+	w      *world // the small parts
+	box    *host
+	open   opener
+	show   []string
+	users  map[string]*user
+	leads  map[string][]sip.Transport // what a user speaks, where that isn't UDP
+	hidden map[string]bool            // users behind a NAT
+	order  []string                   // of the servers
+	given  relayed
 
 	s     *Switch
 	x     *exchange.Exchange
@@ -210,10 +211,10 @@ type room struct {
 
 func newRoom(t *testing.T, lines []calltest.Line, open opener) *room {
 	w := &world{t: t, media: &fakeMedia{}, memory: memory{refused: map[string]int{}}, location: location.New(nil)}
-	r := &room{t: t, w: w, open: open, users: map[string]*user{}, leads: map[string][]sip.Transport{}}
+	r := &room{t: t, w: w, open: open, users: map[string]*user{}, leads: map[string][]sip.Transport{}, hidden: map[string]bool{}}
 	r.box = open(&r.given, []sip.Transport{sip.UDP, sip.TCP}, LAN, trunk)
 	r.cfg = site(t)
-	r.cfg.Lines = r.cfg.Lines[:1]
+	r.cfg.Lines, r.cfg.CallTimeout = r.cfg.Lines[:1], time.Minute // no ladder depends on how quick the machine is
 	for _, l := range lines {
 		if len(l.Words) > 0 {
 			r.settle(l.Words)
@@ -236,6 +237,8 @@ func (r *room) settle(words []string) {
 			e.PickupGroup = "front"
 			r.cfg.Extensions[n] = e
 		}
+	case "hides": // behind a NAT: what it says of itself is not where it is
+		r.hidden[words[1]] = true
 	case "speaks":
 		for _, lead := range words[2:] {
 			r.leads[words[1]] = append(r.leads[words[1]], sip.Transport(lead))
@@ -331,7 +334,7 @@ func (r *room) line(l calltest.Line) {
 		r.user(f[2]).expect(l)
 	case f[0] == "show":
 		r.show = f[1:]
-	case slices.Contains([]string{"through", "summaries", "group", "speaks"}, f[0]): // the configuration has it
+	case slices.Contains([]string{"through", "summaries", "group", "speaks", "hides"}, f[0]): // the configuration has it
 	case f[0] == "servers":
 		var ts []Target
 		r.order = f[1:]

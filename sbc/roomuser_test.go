@@ -3,6 +3,7 @@ package sbc
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -220,8 +221,16 @@ func (u *user) besides() {
 	}
 }
 
+// calls is where it says that it is.
+func (u *user) calls() netip.AddrPort {
+	if u.r.hidden[u.name] {
+		return netip.MustParseAddrPort("192.168.77.7:5070")
+	}
+	return u.host.at("user", u.lead())
+}
+
 func (u *user) contact() sip.URI {
-	at := u.host.at("user", u.lead())
+	at := u.calls()
 	c := sip.URI{Scheme: "sip", User: u.ext(), Host: at.Addr().String(), Port: int(at.Port())}
 	if u.lead() != sip.UDP {
 		c.UriParams.Add("transport", string(u.lead()))
@@ -370,10 +379,10 @@ func (r *room) gruus(name string) [2]*sip.URI {
 // via puts a Via with a new branch on a request.
 func (u *user) via(req *sip.Request) *sip.Request {
 	u.n++
-	at := u.host.at("user", u.lead())
+	at := u.calls()
 	sip.RemoveHeader(req, "Via")
 	req.PrependHeader(&sip.Via{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(string(u.lead())), Host: at.Addr().String(), Port: int(at.Port()),
-		Params: sip.Params{{K: "branch", V: fmt.Sprintf("%s-%s-%d", sip.MagicCookie, u.name, u.n)}}})
+		Params: sip.Params{{K: "branch", V: fmt.Sprintf("%s-%s-%d", sip.MagicCookie, u.name, u.n)}, {K: "rport"}}})
 	return req
 }
 

@@ -56,6 +56,8 @@ func (u *user) dress(m sip.Message, words []string) {
 		case "flow": // one of several of its device
 			m.AppendHeader(sip.NewHeader("Supported", "outbound, path"))
 			sip.SetHeader(m, sip.NewHeader("Contact", sip.HeaderValue(m, "Contact")+";reg-id="+val))
+		case "serviceroute":
+			m.AppendHeader(sip.NewHeader("Service-Route", "<sip:"+val+";lr>"))
 		case "path":
 			m.AppendHeader(sip.NewHeader("Supported", "path"))
 			m.AppendHeader(sip.NewHeader("Path", "<sip:"+val+";lr>"))
