@@ -147,7 +147,7 @@ func clean(t testing.TB, legs ...*boxLeg) {
 }
 
 // TestEveryPairOfKeysAndPaths is the matrix: keys × keys × transport, through
-// hold, resume, new keys and a new source, without one packet that cannot be opened.
+// hold, resume, new keys, a new source and a transfer, without one packet that cannot be opened.
 func TestEveryPairOfKeysAndPaths(t *testing.T) {
 	cert, err := NewCertificate()
 	if err != nil {
@@ -216,5 +216,12 @@ func scene(t *testing.T, e *Engine, ka, kb, transport string, n int) {
 	a.ssrc, b.ssrc = a.ssrc+1, b.ssrc+1
 	a.seq, b.seq = 3, 65535
 	talk(t, "from new sources", a, b)
-	clean(t, la, lb)
+
+	c := newStranger(t, kb, mux, ice, byte(n+200)) // a is transferred, and learns nothing of it
+	lc := newBoxLeg(t, e, "wan", c, min(2*policy, sdp.ICEFull))
+	lc.offers()
+	e.Bridge(la.stream, lc.stream)
+	lc.ready()
+	talk(t, "transferred", a, c)
+	clean(t, la, lb, lc)
 }

@@ -83,6 +83,47 @@ func TestGCMOfRFC7714(t *testing.T) {
 	}
 }
 
+// TestGCM256OfRFC7714 is section 16.2.1.
+func TestGCM256OfRFC7714(t *testing.T) {
+	q := transform{}
+	if err := q.raw(unhex(t, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.gcm(); err != nil {
+		t.Fatal(err)
+	}
+	copy(q.salt[:], unhex(t, "517569642070726f2071756f"))
+	clear := unhex(t, "8040f17b8041f8d35501a0b2"+"47616c6c696120657374206f6d6e69732064697669736120696e207061727465732074726573")
+	want := unhex(t, "8040f17b8041f8d35501a0b2"+"32b1de78a822fe12ef9f78fa332e33aab18012389a58e2f3b50b2a0276ffae0f1ba63799b87b7aa3db36dfffd6b0f9bb7878d7a76c13")
+	got := (&protection{rtp: q}).protectRTP(append(make([]byte, 0, 256), clear...), rtp.HeaderLen)
+	if !bytes.Equal(got, want) {
+		t.Errorf("protected\n%x, want\n%x", got, want)
+	}
+}
+
+// TestGCMOfControlPacketsOfRFC7714 is section 17.1: AEAD_AES_128_GCM over SRTCP.
+func TestGCMOfControlPacketsOfRFC7714(t *testing.T) {
+	q := transform{}
+	if err := q.raw(unhex(t, "000102030405060708090a0b0c0d0e0f")); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.gcm(); err != nil {
+		t.Fatal(err)
+	}
+	copy(q.salt[:], unhex(t, "517569642070726f2071756f"))
+	clear := unhex(t, "81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61deadbeefdeadbeefdeadbeefdeadbeefdeadbeef")
+	want := unhex(t, "81c8000d4d61727363e94885dcdab67ca727d7662f6b7e997ff5c0f76c06f32dc676a5f1730d6fda4ce09b4686303ded0bb9275bc84aa45896cf4d2fc5abf87245d9eade800005d4")
+	p := &protection{rtcp: q}
+	p.admit(0x4d617273).rtcpIndex = 0x5d3
+	if got := p.protectRTCP(append(make([]byte, 0, 256), clear...)); !bytes.Equal(got, want) {
+		t.Errorf("protected\n%x, want\n%x", got, want)
+	}
+	back, err := (&protection{rtcp: q}).unprotectRTCP(append([]byte(nil), want...))
+	if err != nil || !bytes.Equal(back, clear) {
+		t.Errorf("unprotected %x, %v", back, err)
+	}
+}
+
 func TestControlPacketsMatchPionInEverySuite(t *testing.T) {
 	for _, s := range []sdp.Suite{sdp.AES128SHA80, sdp.AES128SHA32, sdp.AES256SHA80, sdp.AES128GCM, sdp.AES256GCM} {
 		k := testKey(s, 5)

@@ -46,6 +46,8 @@ type stranger struct {
 	offered bool
 	shaken  bool    // with the present certificate
 	asUs    sdp.Key // what it sends with
+	usedOwn *sdp.Key
+	usedBox *sdp.Key
 	path    net.Conn
 	heard   chan []byte
 	wire    atomic.Pointer[wirePair] // of its present handshake
@@ -197,10 +199,22 @@ func (s *stranger) listen(mine, theirs *sdp.Session) {
 			s.t.Fatalf("no key in\n%s", theirs.Bytes())
 		}
 		for i := range m.Crypto {
-			if string(m.Crypto[i].Key.Suite) == s.keys {
-				s.enc, s.dec = pion(s.t, &s.asUs), pion(s.t, &m.Crypto[i].Key)
+			if k := &m.Crypto[i].Key; string(k.Suite) == s.keys {
+				s.key(k)
 			}
 		}
+	}
+}
+
+// key takes the box's key; the same again keeps the roll-over counters, on both
+// sides (RFC 3711 3.2.1).
+func (s *stranger) key(box *sdp.Key) {
+	if !s.usedBox.Equal(box) {
+		s.dec, s.usedBox = pion(s.t, box), box
+	}
+	if !s.usedOwn.Equal(&s.asUs) {
+		own := s.asUs
+		s.enc, s.usedOwn = pion(s.t, &own), &own
 	}
 }
 
