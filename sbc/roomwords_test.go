@@ -171,8 +171,12 @@ func (r *room) content(m sip.Message) string {
 		{"contact", `<contact [^>]*state="([a-z]+)"`},
 		{"registration", `<registration [^>]*state="([a-z]+)"`},
 	} {
-		if found := regexp.MustCompile(form.pattern).FindStringSubmatch(body); found != nil {
-			return " " + form.name + "=" + found[1] + r.entity(body)
+		var found []string // of each dialog or contact
+		for _, match := range regexp.MustCompile(form.pattern).FindAllStringSubmatch(body, -1) {
+			found = append(found, match[1])
+		}
+		if found != nil {
+			return " " + form.name + "=" + strings.Join(found, ",") + r.entity(body)
 		}
 	}
 	switch {
