@@ -85,7 +85,7 @@ func (m *Machine) answer(in Answer) {
 	}
 	switch a.purpose {
 	case forInfo:
-		m.unheard(l, code)
+		m.pressTold(l, code)
 	case forInvite:
 		m.dialled(l, a, in.Resp)
 	case forRelay:
@@ -315,6 +315,7 @@ func (m *Machine) failed(in Failed) {
 	case forBye:
 		l.stage = gone
 	case forInfo: // a lost key press ends no call
+		m.pressTold(l, 408)
 	case forNotify:
 		m.told(l, 408)
 	case forPrack: // its INVITE tells how the call goes on

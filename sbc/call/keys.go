@@ -122,21 +122,40 @@ func keyOf(signal string) (byte, bool) {
 	return keys[n], true
 }
 
+// maxPresses bounds the key presses that wait for the INFO before them to be
+// answered: two at a time might overtake each other, and the second be refused.
+const maxPresses = 32
+
 // digit tells a leg's peer of a key press by INFO.
 func (m *Machine) digit(in Digit) {
 	l := m.leg(in.Leg)
-	if l == nil || l.talk == nil || l.stage != confirmed || m.end != nil {
+	if l == nil || l.talk == nil || l.stage != confirmed || m.end != nil || len(l.presses) >= maxPresses {
 		return
 	}
-	body := "Signal=" + string(rune(in.Key)) + "\r\nDuration=" + strconv.FormatInt(in.Length.Milliseconds(), 10) + "\r\n"
+	l.presses = append(l.presses, in)
+	if len(l.presses) == 1 {
+		m.press(l)
+	}
+}
+
+// press sends the first key press that waits.
+func (m *Machine) press(l *leg) {
+	p := l.presses[0]
+	body := "Signal=" + string(rune(p.Key)) + "\r\nDuration=" + strconv.FormatInt(p.Length.Milliseconds(), 10) + "\r\n"
 	m.send(l, &ask{purpose: forInfo, method: sip.INFO, body: []byte(body), ctype: dtmfRelay})
 }
 
-// unheard handles the answer to such an INFO: a peer that does not want it is sent
-// no further one once its session is agreed on anew.
-func (m *Machine) unheard(l *leg, code int) {
+// pressTold handles the answer to such an INFO, 408 where there is none. A peer that
+// does not want it is sent no further one once its session is agreed on anew.
+func (m *Machine) pressTold(l *leg, code int) {
 	switch code {
 	case 405, 415, 501:
-		l.info = denied
+		l.info, l.presses = denied, nil
+	}
+	if len(l.presses) > 0 {
+		l.presses = l.presses[1:]
+	}
+	if len(l.presses) > 0 && l.stage == confirmed && m.end == nil {
+		m.press(l)
 	}
 }

@@ -2,6 +2,7 @@ package call
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,4 +53,38 @@ func TestLostINFOEndsNoCall(t *testing.T) {
 		t.Errorf("state %v, end %v", r.m.state, r.m.end)
 	}
 	r.step(Digit{Leg: 9, Key: '1'})
+}
+
+// TestPressesWaitForEachOther holds keys back while an INFO has no answer: a later
+// one that overtook it would have it refused (RFC 3261 12.2.2).
+func TestPressesWaitForEachOther(t *testing.T) {
+	r := newRig(t)
+	for _, line := range [][]string{
+		{"plan", "B1"}, {"A", "->", "box", "INVITE", "sdp"}, {"B1", "->", "box", "200", "sdp", "info"}, {"A", "->", "box", "ACK"},
+	} {
+		r.act(line)
+	}
+	var told []string
+	r.watch = func(e Effect) {
+		if s, ok := e.(Send); ok && s.Req.Method == sip.INFO {
+			signal, _, _ := strings.Cut(strings.TrimPrefix(string(s.Req.Body()), "Signal="), "\r")
+			told = append(told, signal)
+		}
+	}
+	for i := range 2 * maxPresses {
+		r.step(Digit{Leg: 1, Key: "0123456789"[i%10], Length: time.Second})
+	}
+	if len(told) != 1 {
+		t.Fatalf("%d are under way at a time", len(told))
+	}
+	for range maxPresses - 1 {
+		r.act([]string{"B1", "->", "box", "200", "for=INFO"})
+	}
+	if got := strings.Join(told, ""); got != "01234567890123456789012345678901" {
+		t.Errorf("told %s", got)
+	}
+	r.act([]string{"B1", "->", "box", "415", "for=INFO"})
+	if r.m.TakesInfo(1) || len(r.m.leg(1).presses) != 0 {
+		t.Error("who refuses INFO is asked no more")
+	}
 }

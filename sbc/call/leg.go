@@ -73,6 +73,8 @@ type leg struct {
 
 	// insisted says that SRTP was preferred only, before a 488.
 	insisted bool
+	// presses are key presses to be told by INFO; the first is under way.
+	presses []Digit
 	// refers says that a phone's REFER went out here.
 	refers bool
 	// next is the other one to bring in line after this one was.
