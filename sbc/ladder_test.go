@@ -212,6 +212,12 @@ func (st *stage) line(l calltest.Line) {
 			_ = o.post(call.Digit{Leg: call.LegID(id), Key: f[2][0], Length: 120 * time.Millisecond})
 		}
 		st.settle()
+	case f[0] == "rekey":
+		id, _ := strconv.Atoi(strings.TrimPrefix(f[1], "B"))
+		for _, o := range st.owners() {
+			_ = o.post(call.Rekey{Leg: call.LegID(id), Keys: []byte("another seed of 32 random octets")})
+		}
+		st.settle()
 	case f[0] == "wait":
 		d, err := time.ParseDuration(f[1])
 		if err != nil {

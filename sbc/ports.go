@@ -88,6 +88,12 @@ func (o *owner) told(leg call.LegID, side string, ev media.Event) {
 			o.log.Info("media", "leg", leg, "now", ev.Kind, "err", ev.Err)
 			return
 		}
+	case media.KeysWorn:
+		o.log.Info("media keys have served their time", "leg", leg)
+		seed := make([]byte, 32)
+		_, _ = rand.Read(seed)
+		_ = o.post(call.Rekey{Leg: leg, Keys: seed})
+		return
 	case media.KeysFailed:
 	}
 	o.log.Warn("media", "leg", leg, "now", ev.Kind, "err", ev.Err)

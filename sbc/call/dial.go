@@ -92,7 +92,7 @@ func (m *Machine) answer(in Answer) {
 		m.relayed(l, a, in.Resp)
 	case forRefresh:
 		m.refreshed(l, a, in.Resp)
-	case forRefit:
+	case forRefit, forRekey:
 		m.refitted(l, a, in.Resp)
 	case forNotify:
 		m.told(l, code)

@@ -110,6 +110,12 @@ type (
 		Key    byte
 		Length time.Duration
 	}
+	// Rekey gives a leg a new seed for its media keys, and offers its peer keys made
+	// of it: those in use have served their time (RFC 3711 8.2).
+	Rekey struct {
+		Leg  LegID
+		Keys sdp.Secret
+	}
 	// Due is a timer that ran out.
 	Due struct{ Key string }
 	// MediaOpened hands in the ports opened for a leg.
@@ -142,6 +148,7 @@ func (Hangup) input()       {}
 func (Join) input()         {}
 func (Adopt) input()        {}
 func (Moved) input()        {}
+func (Rekey) input()        {}
 
 // Held is a leg on its way from one call to another.
 type Held struct {

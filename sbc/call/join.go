@@ -292,7 +292,10 @@ func (m *Machine) refitted(l *leg, a *ask, resp *sip.Response) {
 	}
 	switch code := int(resp.StatusCode); {
 	case ok:
-	case code == 491: // RFC 3261 14.1
+	case code == 491 && a.purpose == forRekey: // RFC 3261 14.1
+		m.do(Arm{l.key("rekey"), m.glare(l)})
+		return
+	case code == 491:
 		m.do(Arm{l.key("refit"), m.glare(l)})
 		return
 	case code == 481 || code == 408:

@@ -115,6 +115,8 @@ func (r *rig) act(f []string) {
 		r.convert = true
 	case f[0] == "digit":
 		r.step(Digit{Leg: r.leg(f[1]), Key: f[2][0], Length: 120 * time.Millisecond})
+	case f[0] == "rekey":
+		r.step(Rekey{Leg: r.leg(f[1]), Keys: []byte("another seed of 32 random octets")})
 	case f[0] == "wait":
 		r.wait(f[1])
 	case f[0] == "show":

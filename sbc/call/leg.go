@@ -127,6 +127,7 @@ const (
 	forRefresh
 	forBye
 	forRefit
+	forRekey
 	forNotify
 	forPrack
 	forUpdate

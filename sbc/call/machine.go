@@ -118,6 +118,8 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 		m.adopt(in)
 	case Moved:
 		m.moved(in)
+	case Rekey:
+		m.rekey(in)
 	case Digit:
 		m.digit(in)
 	case Due:
@@ -298,6 +300,8 @@ func (m *Machine) due(key string) {
 		if p := m.peer(l); p != nil {
 			m.refit(l, p)
 		}
+	case name == "rekey" && l != nil:
+		m.offerKeys(l)
 	case name == "repeat" && l != nil:
 		m.repeatReliably(l)
 	case name == "unpracked" && l != nil:

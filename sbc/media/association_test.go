@@ -201,6 +201,36 @@ func TestLongCallThroughTheBoxLosesNothing(t *testing.T) {
 	clean(t, la, lb)
 }
 
+// TestLifetimeOfAKeyIsToldBeforeItEnds has a key that may serve a hundred packets.
+func TestLifetimeOfAKeyIsToldBeforeItEnds(t *testing.T) {
+	e := engine(t, Config{})
+	a, b, _, lb := call(t, e, "", "")
+	worn := make(chan Event, 8)
+	s, err := e.Open(Side{Leg: "lan", Addr: lo, Low: 21000, High: 29999, Notify: func(ev Event) { worn <- ev }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	f := a.flow()
+	f.Out, f.In = testKey(sdp.AES128SHA80, 1), testKey(sdp.AES128SHA80, 2)
+	f.In.Lifetime = 100
+	a.secure(f.Out, f.In)
+	set(t, s, f)
+	a.to = s.Local()
+	e.Bridge(s, lb)
+	for i := range 95 {
+		if i == 89 && len(worn) != 0 {
+			t.Error("told too early")
+		}
+		a.say("x")
+		b.expect("x")
+	}
+	eventually(t, "told", func() bool { return len(worn) == 1 })
+	if ev := <-worn; ev.Kind != KeysWorn {
+		t.Errorf("told %v", ev.Kind)
+	}
+}
+
 // TestPublicAddressIsAskedAheadAndAgain has two servers, of which the first is silent.
 func TestPublicAddressIsAskedAheadAndAgain(t *testing.T) {
 	server := func(answer func(m *stun.Message, from *net.UDPAddr) []byte) string {

@@ -68,7 +68,8 @@
 // RFC 7983), sends what it has to say, and gets the keys as a command. Until then
 // nothing leaves in the clear, and a few packets of a faster peer are kept. New
 // keys leave the old ones good for what is under way, and the same key, the same
-// association and the same ICE session of a repeated description go on untouched.
+// association and the same ICE session of a repeated description go on untouched. Whose
+// lifetime ends is told to the owner in time to agree on others.
 //
 // ICE (RFC 8445) is an agent of our own for each component, see checker. As a lite
 // one it answers checks; as a full one it has its own, a timer while it waits for

@@ -65,6 +65,9 @@ func (w *worker) arrivedRTP(s *Stream, b []byte) {
 		if b, ok = w.unprotect(s, b, h.Len); !ok {
 			return
 		}
+		if l.in.serve() {
+			s.notify(Event{Kind: KeysWorn})
+		}
 	case l.assoc[0] != nil:
 		w.early(s, b)
 		return
@@ -168,6 +171,9 @@ func (w *worker) forward(s *Stream, b []byte, h rtp.Header, fresh bool) {
 func (s *Stream) seal(b []byte, header int) []byte {
 	switch {
 	case s.live.out != nil:
+		if s.live.out.serve() {
+			s.notify(Event{Kind: KeysWorn})
+		}
 		return s.live.out.protectRTP(b, header)
 	case s.live.assoc[0] != nil: // never in the clear
 		return nil

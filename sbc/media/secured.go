@@ -25,6 +25,8 @@ const (
 	KeysLate
 	// KeysFailed: there will be none.
 	KeysFailed
+	// KeysWorn: the lifetime of a key ends soon, others are to be agreed on.
+	KeysWorn
 	// PathFound: an ICE check has succeeded, media can flow.
 	PathFound
 	// PathLate: no candidate has answered yet; said again as long as it is so.
@@ -35,7 +37,7 @@ const (
 )
 
 func (k EventKind) String() string {
-	return [...]string{"keys agreed", "keys late", "keys failed", "path found", "path late", "consent lost"}[k]
+	return [...]string{"keys agreed", "keys late", "keys failed", "keys worn", "path found", "path late", "consent lost"}[k]
 }
 
 func (s *Stream) notify(e Event) {

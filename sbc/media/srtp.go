@@ -55,6 +55,18 @@ type protection struct {
 	rtcp    transform
 	sources [maxSources]sourceState
 	clock   uint32 // counts uses, to find the oldest source
+	served  uint64 // packets so far
+	worn    uint64 // of which that many mean that new keys are due
+}
+
+// maxServed is how many packets RFC 3711 9.2 allows under one master key.
+const maxServed = 1 << 48
+
+// serve counts a packet under the key; it is true once, when new keys are due: after
+// nine tenths of its lifetime, so that there is time to agree on others.
+func (p *protection) serve() bool {
+	p.served++
+	return p.served == p.worn
 }
 
 // sourceState is what RFC 3711 3.2.1 keeps per SSRC. Arriving, index is the
@@ -92,7 +104,10 @@ func newProtection(key sdp.Key) (*protection, error) {
 	if n == 0 || len(key.Material) != n+m {
 		return nil, fmt.Errorf("media key of %d bytes for suite %q", len(key.Material), key.Suite)
 	}
-	p := &protection{key: key}
+	p := &protection{key: key, worn: maxServed / 10 * 9}
+	if key.Lifetime > 0 && key.Lifetime < maxServed {
+		p.worn = max(1, key.Lifetime/10*9)
+	}
 	if err := p.rtp.derive(key, labelRTPKey); err != nil {
 		return nil, err
 	}

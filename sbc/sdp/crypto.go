@@ -69,6 +69,8 @@ type Key struct {
 	Suite Suite
 	// Material is the key followed by the salt.
 	Material Secret
+	// Lifetime is the most packets that the key may serve; 0: what RFC 3711 9.2 allows.
+	Lifetime uint64
 	// MKI is the identifier that every packet of this key carries; empty: none.
 	MKI []byte
 }
@@ -85,8 +87,6 @@ func (k *Key) Equal(o *Key) bool {
 type Crypto struct {
 	Tag int
 	Key Key
-	// Lifetime is the most packets the key may serve; 0: not given.
-	Lifetime uint64
 	// Keys is how many keys the line has; we use lines with one.
 	Keys int
 	// Params are the session parameters as written.
@@ -156,7 +156,7 @@ func (c *Crypto) inline(text string) bool {
 		if !ok {
 			return false
 		}
-		c.Lifetime = life
+		c.Key.Lifetime = life
 	}
 	return true
 }

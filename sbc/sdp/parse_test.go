@@ -181,7 +181,7 @@ func TestCryptoLines(t *testing.T) {
 		c, ok := parseCrypto(text)
 		got := "no"
 		if ok {
-			got = fmt.Sprintf("%d %d %d %d %v", c.Tag, c.Lifetime, len(c.Key.MKI), c.Keys, c.usable(allSuites[:]))
+			got = fmt.Sprintf("%d %d %d %d %v", c.Tag, c.Key.Lifetime, len(c.Key.MKI), c.Keys, c.usable(allSuites[:]))
 		}
 		if got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)

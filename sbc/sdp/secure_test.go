@@ -43,7 +43,7 @@ func TestCryptoLinesOfRFC4568(t *testing.T) {
 	} {
 		got := "none"
 		if k, ok := parseCrypto(c.line); ok {
-			got = fmt.Sprintf("life %d mki %x keys %d ", k.Lifetime, k.Key.MKI, k.Keys)
+			got = fmt.Sprintf("life %d mki %x keys %d ", k.Key.Lifetime, k.Key.MKI, k.Keys)
 			if !k.usable(allSuites[:]) {
 				got += "not "
 			}
