@@ -112,6 +112,16 @@ func TestSidesHaveTheirOwnPortsAndPolicies(t *testing.T) {
 	if policy(provider.Off) != sdp.Off {
 		t.Error("off is not off")
 	}
+	if wan.DTLS || wan.ICE != sdp.ICEOff || lan.ICE != sdp.ICELite {
+		t.Errorf("wan %+v, lan %+v", wan, lan)
+	}
+	site.Provider.Keying, site.Provider.ICE, site.Provider.STUN = provider.DTLS, true, []string{"stun.example"}
+	if wan = switchConfig(site, "").Sides[trunkZone]; !wan.DTLS || wan.ICE != sdp.ICEFull {
+		t.Errorf("wan %+v", wan)
+	}
+	if c := publicConfig(site); len(c.Servers) != 1 || c.Servers[0] != "stun.example" {
+		t.Errorf("asks %+v", c)
+	}
 }
 
 func TestTrunkTrustsWhatTheDocumentNames(t *testing.T) {
