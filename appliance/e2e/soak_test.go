@@ -66,11 +66,13 @@ func newSoak(t *testing.T) *soak {
 	t.Helper()
 	s := &soak{town: newTown(t, 4), done: map[string]*tally{}}
 	s.cloud = stream{name: "the cloud", host: s.town.Cloud, port: 5060, file: "cloud", more: []string{"-i", sippAddr, "-mi", sippAddr}}.start(t)
-	s.box = s.town.Linekeeper(t, Site{Lines: 41, Server: "udp://" + sippAddr + ":5060", SRTP: "off", Log: "warn"})
+	s.box = s.town.Linekeeper(t, Site{Lines: 42, Server: "udp://" + sippAddr + ":5060", SRTP: "off", Log: "warn"})
 	for i, port := range []string{":5070", ":5071", ":5072"} {
 		registerOne(t, s.town.Phones[1], firstExtension+1+i, s.town.Phones[1].addr.String()+port, boxLAN+":5060")
 	}
-	registerOne(t, s.town.Phones[1], 62, s.town.Phones[1].addr.String()+":5073", boxLAN+":5060")
+	for i, port := range []string{":5073", ":5074"} {
+		registerOne(t, s.town.Phones[1], 62+i, s.town.Phones[1].addr.String()+port, boxLAN+":5060")
+	}
 	s.box.AwaitOnline(t, 60*time.Second)
 	s.list = traffic(s.town, users(t, 26, 45), users(t, 46, 61))
 	return s
