@@ -104,6 +104,9 @@ func (w *worker) ship(of, p *Stream, k *packer, h rtp.Header) {
 		}
 		return
 	}
+	if !p.live.report.begun {
+		w.beginReports(p)
+	}
 	b := k.room[:rtp.HeaderLen+size]
 	h.Put(b)
 	p.deliver(of, p.seal(b, rtp.HeaderLen), size)
