@@ -160,6 +160,7 @@ func (w *worker) set(c *command) {
 	w.setPath(s, c.flow, again)
 	w.follow(s)
 	l.flow = *c.flow
+	l.fax, l.mux, l.sends = l.flow.UDPTL, l.flow.Mux, l.flow.Send
 	w.startKeys(s)
 	l.clock = 8000
 	if len(l.flow.Formats) > 0 {

@@ -41,7 +41,7 @@ func (w *worker) arrivedRTCP(s *Stream, b []byte) {
 		w.hold(s, true)
 	}
 	s.count.receivedRTCP.Add(1)
-	if !l.report.begun {
+	if !l.begun {
 		w.beginReports(s)
 	}
 	w.learn(s, &report)

@@ -104,7 +104,7 @@ func (w *worker) ship(of, p *Stream, k *packer, h rtp.Header) {
 		}
 		return
 	}
-	if !p.live.report.begun {
+	if !p.live.begun {
 		w.beginReports(p)
 	}
 	b := k.room[:rtp.HeaderLen+size]

@@ -75,7 +75,7 @@ func (w *worker) arrivedRTP(s *Stream, b []byte) {
 	if standing == candidate {
 		w.hold(s, false)
 	}
-	if !l.report.begun {
+	if !l.begun {
 		w.beginReports(s)
 	}
 	verdict := l.track.Packet(h, uint32(w.now/1000*int64(l.clock)/1e6))
@@ -157,7 +157,7 @@ func (w *worker) forward(s *Stream, b []byte, h rtp.Header, fresh bool) {
 		return
 	}
 	h.Rewrite(b)
-	if !to.report.begun {
+	if !to.begun {
 		w.beginReports(p)
 	}
 	if b = p.seal(b, h.Len); b != nil && !w.direct && w.out.takes(p, b) {

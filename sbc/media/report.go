@@ -10,7 +10,6 @@ import (
 
 // reporting is a leg's RTCP session: what we have sent and heard.
 type reporting struct {
-	begun bool      // the next report is due some time
 	first bool      // none was sent yet
 	sent  [2]uint32 // middles of the NTP times of our last sender reports, the newest first
 	heard heardReport
@@ -66,7 +65,7 @@ func (a *agenda) Pop() any {
 // sent its first packet: who never says a word needs none.
 func (w *worker) beginReports(s *Stream) {
 	r := &s.live.report
-	r.begun, r.first, r.size = true, true, firstSize
+	s.live.begun, r.first, r.size = true, true, firstSize
 	w.schedule(s)
 }
 
@@ -160,7 +159,7 @@ func (w *worker) extended(s *Stream, b []byte) []byte {
 
 // goodbye ends a leg's RTCP session, if it has begun (RFC 3550 6.3.7).
 func (w *worker) goodbye(s *Stream) {
-	if s.live.report.begun && s.count.sent.Load()+s.count.sentRTCP.Load() > 0 && !s.live.flow.UDPTL {
+	if s.live.begun && s.count.sent.Load()+s.count.sentRTCP.Load() > 0 && !s.live.flow.UDPTL {
 		w.report(s, true)
 	}
 }

@@ -189,7 +189,7 @@ func (l *live) adopt(now int64, keys secured) {
 // silent says that nothing can be sent: nobody wants it, nobody knows where to, or
 // it must be encrypted and there is no key yet.
 func (l *live) silent() bool {
-	return !l.flow.Send || l.latch.dest.len == 0 || l.out == nil && l.assoc[0] != nil
+	return !l.sends || l.latch.dest.len == 0 || l.out == nil && l.assoc[0] != nil
 }
 
 // arrivedRecord takes DTLS records.

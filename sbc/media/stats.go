@@ -51,8 +51,9 @@ type counters struct {
 	jitter           atomic.Int64 // nanoseconds
 	last             atomic.Int64 // worker time of any datagram
 	voice            atomic.Int64 // worker time of the last accepted packet; of the opening at first
-	dropped          [reasons]atomic.Uint64
 	sent, sentOctets atomic.Uint64
+	comfort          atomic.Bool // the last packet was comfort noise
+	dropped          [reasons]atomic.Uint64
 	receivedRTCP     atomic.Uint64
 	sentRTCP         atomic.Uint64
 	unwanted         atomic.Int64 // worker time of the end of consent; 0: it stands
@@ -63,7 +64,6 @@ type counters struct {
 	gone             atomic.Bool   // the peer said BYE
 	burst            atomic.Uint64 // bits of a float64, BurstR
 	drift            atomic.Int64  // 1/1000 ppm
-	comfort          atomic.Bool   // the last packet was comfort noise
 	fax              atomic.Bool   // UDPTL
 	codec            atomic.Pointer[string]
 }

@@ -292,7 +292,7 @@ func (w *worker) arrived(p *port, i int) {
 		return
 	}
 	b := w.in.slots[i].packet[:n]
-	if s.live.flow.UDPTL && !p.rtcp && (s.live.ice[0] == nil || !stun.IsMessage(b)) {
+	if s.live.fax && !p.rtcp && (s.live.ice[0] == nil || !stun.IsMessage(b)) {
 		w.arrivedFax(s, b)
 		return
 	}
@@ -300,7 +300,7 @@ func (w *worker) arrived(p *port, i int) {
 		w.arrivedOther(p, b)
 		return
 	}
-	if p.rtcp || s.live.flow.Mux && isRTCP(b) {
+	if p.rtcp || s.live.mux && isRTCP(b) {
 		w.arrivedRTCP(s, b)
 		return
 	}

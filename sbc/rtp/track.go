@@ -15,23 +15,25 @@ const late = 64
 // Track accounts one arriving stream (RFC 3550 A.1, A.3, A.8). The zero value
 // waits for the first packet. Not for concurrent use.
 type Track struct {
+	// What each packet touches comes first, to be in one cache line and a bit.
 	started  bool
-	ssrc     uint32
+	timed    bool
 	max      uint16 // highest sequence number seen
+	ssrc     uint32
 	base     uint32 // first extended number of this source
 	cycles   uint32 // wraps, times 65536
-	bad      uint32 // the number that would prove a restart
+	transit  uint32 // last relative transit time, timestamp units
+	jitter   uint32 // times 16
 	seen     uint64 // bit n: max-n came
 	received uint64 // of this source
-	doubles  uint64
 	before   uint64 // expected of earlier sources, for the totals
 	had      uint64 // received of earlier sources
-	bursts   Bursts
+	came     uint64 // left the window, not yet told to bursts
+	drift    drift
 
-	transit uint32 // last relative transit time, timestamp units
-	timed   bool
-	jitter  uint32 // times 16
-	drift   drift
+	bad     uint32 // the number that would prove a restart
+	doubles uint64
+	bursts  Bursts
 
 	lastExpected, lastReceived uint64 // at the last report
 }
@@ -119,6 +121,9 @@ func (t *Track) advance(n uint64) {
 	held := min(late, t.expected())
 	if out := held + n; out > late {
 		t.judge(min(out-late, held))
+		if out > late+held {
+			t.tell()
+		}
 		for range max(out-late, held) - held { // these were never in it
 			t.bursts.Missed()
 		}
@@ -133,11 +138,11 @@ func (t *Track) advance(n uint64) {
 func (t *Track) judge(n uint64) {
 	held := min(late, t.expected())
 	oldest := t.seen << (late - held)
-	if n == held && bits.OnesCount64(oldest) == int(held) {
-		t.bursts.since += n
-		t.bursts.got += n
+	if bits.LeadingZeros64(^oldest) >= int(n) { // all of them came
+		t.came += n
 		return
 	}
+	t.tell()
 	for range n {
 		if oldest>>63 != 0 {
 			t.bursts.Got()
@@ -146,6 +151,13 @@ func (t *Track) judge(n uint64) {
 		}
 		oldest <<= 1
 	}
+}
+
+// tell lets the bursts know of what came since they were told last.
+func (t *Track) tell() {
+	t.bursts.since += t.came
+	t.bursts.got += t.came
+	t.came = 0
 }
 
 // time is the jitter estimate of RFC 3550 A.8, kept times 16.
@@ -192,7 +204,10 @@ func (t *Track) Lost() uint64 {
 func (t *Track) Doubles() uint64 { return t.doubles }
 
 // Bursts tells how the losses lay, but for those of the last 64 packets.
-func (t *Track) Bursts() *Bursts { return &t.bursts }
+func (t *Track) Bursts() *Bursts {
+	t.tell()
+	return &t.bursts
+}
 
 // Jitter is the mean deviation of the arrival times, in units of the RTP clock.
 func (t *Track) Jitter() uint32 { return t.jitter >> 4 }
