@@ -22,7 +22,7 @@ type conversion struct {
 	from   [128]sound.Codec // what arrives under a number
 	to     [128]outward     // what becomes of it
 	clock  uint32           // of the key presses
-	pack   packer
+	pack   *packer // where packets have ever had to change their length
 	listen *ear
 	// codec is there where voice is worked on, hearing where a sink listens: most
 	// calls need neither, and both are large.
@@ -95,7 +95,10 @@ func (w *worker) convert(s *Stream, to *sdp.Flow) {
 	if l.flow.Ptime != 0 && to.Ptime != 0 && l.flow.Ptime != to.Ptime {
 		length = to.Ptime
 	}
-	if c.pack.want(length) && l.peer != nil {
+	if c.pack == nil && length > 0 {
+		c.pack = &packer{}
+	}
+	if c.pack != nil && c.pack.want(length) && l.peer != nil {
 		l.peer.live.rewrite.pending = true // the numbers start afresh
 	}
 	listens := listensFor(&l.flow, to, l.sink != nil)
@@ -160,12 +163,12 @@ func (c *conversion) enter(entry *uint8, n uint8, f *sdp.FlowFormat, ours outwar
 		c.to[n].number = *entry // noPayload: into another form
 	case c.from[n] == sound.None:
 		c.to[n].number = *entry
-		if c.pack.ticks == 0 || *entry == noPayload {
+		if !c.repacks() || *entry == noPayload {
 			return false
 		}
 	case *entry != noPayload:
 		c.to[n] = outward{c.from[n], *entry}
-		if c.pack.ticks == 0 && c.listen == nil {
+		if !c.repacks() && c.listen == nil {
 			return false
 		}
 	case ours.codec == sound.None:
@@ -174,6 +177,9 @@ func (c *conversion) enter(entry *uint8, n uint8, f *sdp.FlowFormat, ours outwar
 	*entry = handWork
 	return true
 }
+
+// repacks says whether packets get another length.
+func (c *conversion) repacks() bool { return c.pack != nil && c.pack.ticks > 0 }
 
 // listensFor says whether key presses must be heard in the voice: where the peer
 // has no other way that is sure, and the other side wants them otherwise, or might
@@ -207,7 +213,7 @@ func (w *worker) work(s, p *Stream, b []byte, h *rtp.Header, fresh bool) bool {
 		if !w.keyEvent(s, p, octets, h.Timestamp, fresh) || to.number == noPayload || p.live.taken {
 			return false
 		}
-		w.beside(s, p, &c.pack, h)
+		w.beside(s, p, c.pack, h)
 		return true
 	case c.listen != nil && w.overhear(s, p, from, h.Timestamp, octets):
 		p.live.rewrite.pending = true // what is left out is no loss
@@ -218,15 +224,17 @@ func (w *worker) work(s, p *Stream, b []byte, h *rtp.Header, fresh bool) bool {
 		return false
 	case from == sound.None:
 		h.Payload = to.number
-		w.beside(s, p, &c.pack, h)
+		w.beside(s, p, c.pack, h)
 		return true
 	}
-	c.codec.Transcode(from, to.codec, octets)
+	if from != to.codec {
+		c.codec.Transcode(from, to.codec, octets)
+	}
 	h.Payload = to.number
-	if c.pack.ticks == 0 || c.pack.ticks == len(octets) && c.pack.fill == 0 && !c.pack.begun {
+	if !c.repacks() || c.pack.ticks == len(octets) && c.pack.fill == 0 && !c.pack.begun {
 		return true
 	}
-	w.packed(s, p, &c.pack, *h, octets, fresh)
+	w.packed(s, p, c.pack, *h, octets, fresh)
 	return false
 }
 

@@ -79,7 +79,7 @@ func (w *worker) packed(of, p *Stream, k *packer, h rtp.Header, octets []byte, f
 
 // beside gives a packet that is none of the packer's its place among those that are.
 func (w *worker) beside(of, p *Stream, k *packer, h *rtp.Header) {
-	if !k.begun || h.SSRC != k.ssrc {
+	if k == nil || !k.begun || h.SSRC != k.ssrc {
 		return
 	}
 	if k.fill > 0 {
