@@ -22,7 +22,7 @@ type conversion struct {
 	from   [128]sound.Codec // what arrives under a number
 	to     [128]outward     // what becomes of it
 	clock  uint32           // of the key presses
-	pack   *packer // where packets have ever had to change their length
+	pack   *packer          // where packets have ever had to change their length
 	listen *ear
 	// codec is there where voice is worked on, hearing where a sink listens: most
 	// calls need neither, and both are large.
