@@ -200,6 +200,9 @@ func (p *parser) media(value string) error {
 	if err != nil {
 		return errors.New("media port is not 0 to 65535")
 	}
+	if !printable(f[0]) || !printable(f[2]) { // changing case makes other bytes longer
+		return errors.New("media kind or profile is no token")
+	}
 	p.s.Media = append(p.s.Media, Media{
 		Kind: strings.ToLower(f[0]), Port: uint16(port), Proto: strings.ToUpper(f[2]),
 		List: f[3:], Direction: p.direction, Ptime: p.ptime, XR: p.xr,

@@ -215,7 +215,7 @@ func FuzzParse(f *testing.F) {
 		}
 		l := leg(1, Preferred)
 		if offer, err := l.Offer(s); err == nil {
-			if back, err := Parse(offer.Bytes()); err != nil || back.Audio() == nil {
+			if back, err := Parse(offer.Bytes()); err != nil || back.Live() == nil {
 				t.Fatalf("our offer: %v\n%s", err, offer.Bytes())
 			}
 		}
