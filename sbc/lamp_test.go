@@ -100,13 +100,12 @@ func TestMailboxOverAnOutage(t *testing.T) {
 		time.Sleep(50 * time.Minute) // its refresh would be due
 		w.setCut(false)
 		w.s.PathBack()
-		cloud.binds()
-		again := cloud.gets(sip.SUBSCRIBE)
+		again := w.nextOf(cloud, sip.SUBSCRIBE) // a REGISTER tried during the outage may come beside the first after it
 		if sip.CallIDOf(again) != sip.CallIDOf(sub) || sip.ToTag(again) == "" {
 			t.Errorf("after the return\n%s", sip.Bytes(again))
 		}
 		cloud.answers(again, 481)
-		fresh := cloud.gets(sip.SUBSCRIBE)
+		fresh := w.nextOf(cloud, sip.SUBSCRIBE)
 		if sip.CallIDOf(fresh) == sip.CallIDOf(sub) || sip.ToTag(fresh) != "" {
 			t.Errorf("after a 481\n%s", sip.Bytes(fresh))
 		}
