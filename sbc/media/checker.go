@@ -32,6 +32,9 @@ const (
 	checkTimeout = int64(500 * time.Millisecond)
 	// maxTries is Rc, how often a check is sent (RFC 8489 6.2.1).
 	maxTries = 7
+	// plainTime is how long a peer may say nothing by STUN until it counts as one
+	// that has no ICE, whatever it described.
+	plainTime = int64(2 * time.Second)
 	// pathTime is how long nobody hears that there is no path.
 	pathTime = int64(20 * time.Second)
 	// consentInterval is the mean time between two consent checks, consentTime how
@@ -67,26 +70,30 @@ type candidatePair struct {
 // checker is the ICE agent of one component (RFC 8445): a lite one answers, a full
 // one checks as well. It belongs to the worker.
 type checker struct {
-	flow        *sdp.Checks
-	component   int
-	controlling bool
-	tie         uint64
-	pairs       []candidatePair
-	chosen      netip.AddrPort // valid once a pair is nominated
-	found       bool           // some pair is valid
-	nextCheck   int64          // no check before
-	nextLate    int64
-	consent     int64 // when it was given last
-	nextConsent int64
-	consentIDs  [6][12]byte // checks that may still be answered
-	consents    int
-	lost        bool
-	random      uint64 // state of a small generator for ids: what must stay secret is the password
+	// heard says that the peer has spoken STUN, plain that it was given up to do so
+	// at plainAt.
+	heard, plain bool
+	plainAt      int64
+	flow         *sdp.Checks
+	component    int
+	controlling  bool
+	tie          uint64
+	pairs        []candidatePair
+	chosen       netip.AddrPort // valid once a pair is nominated
+	found        bool           // some pair is valid
+	nextCheck    int64          // no check before
+	nextLate     int64
+	consent      int64 // when it was given last
+	nextConsent  int64
+	consentIDs   [6][12]byte // checks that may still be answered
+	consents     int
+	lost         bool
+	random       uint64 // state of a small generator for ids: what must stay secret is the password
 }
 
 // newChecker begins an ICE session.
 func newChecker(flow *sdp.Checks, component int, seed uint64, now int64) *checker {
-	c := &checker{flow: flow, component: component, controlling: flow.Controlling, random: seed, nextLate: now + pathTime}
+	c := &checker{flow: flow, component: component, controlling: flow.Controlling, random: seed, nextLate: now + pathTime, plainAt: now + plainTime}
 	c.tie = c.draw()
 	for _, cand := range flow.Remote.Candidates {
 		if cand.Component == component {

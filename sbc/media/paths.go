@@ -26,6 +26,7 @@ func (w *worker) setPath(s *Stream, f *sdp.Flow, again bool) {
 		}
 		at[c].signalled, at[c].checked = remote[c], true
 		if had != nil && had.flow.Equal(f.ICE) {
+			at[c].checked = !had.plain
 			for _, cand := range f.ICE.Remote.Candidates {
 				if cand.Component == had.component {
 					had.pair(cand.Addr, cand.Priority)
@@ -59,12 +60,14 @@ func (w *worker) arrivedSTUN(s *Stream, component int, b []byte) {
 			s.drop(Unauthentic)
 			return
 		}
+		c.heard = true
 		w.checkAsked(s, component, c, k)
 	} else {
 		if !authentic(m, c.flow.Remote.Pwd) {
 			s.drop(Unauthentic)
 			return
 		}
+		c.heard = true
 		if p := c.response(w.from.addrPort(), k, w.now); p != nil {
 			w.pairProved(s, component, c, p)
 		}
@@ -122,7 +125,7 @@ func (c *checker) nominating() bool {
 func (w *worker) usePair(s *Stream, component int, c *checker, p *candidatePair, chosen bool) {
 	at := s.latchOf(component)
 	first := !c.found
-	c.found = true
+	c.found, at.checked = true, true
 	at.allow(p.to)
 	if chosen && c.chosen != p.to && c.better(p, w.now) {
 		c.choose(p, w.now)
@@ -178,13 +181,31 @@ func (w *worker) keepPath(s *Stream, component int, c *checker) int64 {
 		return 0
 	case c.chosen.IsValid():
 		return min(c.nextConsent, c.consent+consentTime)
-	case c.found:
+	case c.found, c.plain:
+		return 0
+	case !c.heard && w.now >= c.plainAt:
+		w.withoutChecks(s, component, c)
 		return 0
 	case w.now >= c.nextLate:
 		c.nextLate = w.now + pathTime
 		s.notify(Event{PathLate, fmt.Errorf("ice: none of %d candidates has answered", len(c.pairs))})
 	}
+	if !c.heard {
+		return min(c.nextLate, c.plainAt)
+	}
 	return c.nextLate
+}
+
+// withoutChecks treats a peer that has described candidates and then says nothing
+// by STUN like one without ICE: its described address counts, and no other source.
+// What it proves later is taken all the same.
+func (w *worker) withoutChecks(s *Stream, component int, c *checker) {
+	c.plain = true
+	at := s.latchOf(component)
+	at.checked = false
+	at.dest = sockaddrOf(at.signalled)
+	w.follow(s)
+	w.startKeys(s)
 }
 
 func (w *worker) sendCheck(s *Stream, component int, p *candidatePair, b []byte) {

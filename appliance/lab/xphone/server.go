@@ -1,7 +1,6 @@
 package xphone
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -30,7 +29,7 @@ type Config struct {
 type Lists struct {
 	Black bool // the box's network is on the black list: 403
 	White bool // and on the white list, which wins
-	// Strict access lists leave no candidate to a description that has none: 488.
+	// Strict access lists leave no candidate of the box: 488.
 	Strict bool
 }
 
@@ -124,7 +123,7 @@ func (h handler) Asked(_ context.Context, a *ua.Agent, req *sip.Request, tx *sip
 // Invited rings a softphone.
 func (h handler) Invited(_ context.Context, c *ua.Call) {
 	h.s.mu.Lock()
-	strict := h.s.lists.Strict && !bytes.Contains(c.Invite().Body(), []byte("\na=candidate:"))
+	strict := h.s.lists.Strict
 	h.s.mu.Unlock()
 	switch {
 	case !slices.Contains(h.s.cfg.Users, c.Called()):
