@@ -32,7 +32,7 @@ func (m *Machine) arrived(in Arrived) {
 	a.dlg = dlg
 	m.hear(a, in.Req)
 	a.canUpdate, a.info = allows(in.Req, sip.UPDATE), a.info.learn(in.Req)
-	a.target.Credentials = in.Credentials
+	a.aim.credentials = in.Credentials
 	m.promise(a)
 	if end := m.acceptable(a); end != nil {
 		m.finish(*end)
@@ -104,8 +104,8 @@ func (m *Machine) begin() {
 			continue
 		}
 		m.hush()
-		for _, t := range s.Targets {
-			l := &leg{id: LegID(len(m.legs)), stage: opening, target: t, flow: t.Flow, side: t.Side, talk: &talk{}}
+		for i := range s.Targets {
+			l := m.calls(&s.Targets[i])
 			m.legs = append(m.legs, l)
 			m.do(Open{l.id, l.side})
 		}

@@ -85,10 +85,10 @@ func (m *Machine) refusal(end End) []sip.Header {
 // connect notes whom the caller has reached, as far as it may know. While several
 // ring nobody is named.
 func (m *Machine) connect(l *leg, resp *sip.Response) {
-	if m.cfg.Connected == nil || !resp.IsSuccess() && (m.hunt == nil || !m.hunt.lone()) {
+	if m.cfg.Connected == nil || l.target == nil || !resp.IsSuccess() && (m.hunt == nil || !m.hunt.lone()) {
 		return
 	}
-	m.connected = m.cfg.Connected(l.target, resp)
+	m.connected = m.cfg.Connected(*l.target, resp)
 }
 
 // known says whether a call was at a destination before, in its own circle of
@@ -107,7 +107,7 @@ func (h *hunt) known(first, to string) bool {
 
 // diverted is the entry of a phone that sends the call on.
 func diverted(l *leg, resp *sip.Response) policy.Divert {
-	d := policy.Divert{Extension: l.target.Extension, Why: policy.Unconditional, Times: 1}
+	d := policy.Divert{Extension: l.aim.extension, Why: policy.Unconditional, Times: 1}
 	if l.rang {
 		d.Why = policy.Deflection
 	}

@@ -12,7 +12,7 @@ import (
 
 // dial sends the INVITE of a B leg whose media is open.
 func (m *Machine) dial(l *leg) {
-	t := l.target
+	t := *l.target
 	l.dlg = dialog.Calling(cmp.Or(t.CallID, Tag(m.cfg.Invite.Token, l.id)), Tag(m.cfg.Invite.Token, l.id), t.From, t.To, t.URI, t.Contact, t.Routes)
 	var body []byte
 	if offer := m.hunt.offer(); offer != nil {
@@ -109,12 +109,12 @@ func (m *Machine) answer(in Answer) {
 func (m *Machine) prove(l *leg, a *ask, resp *sip.Response) bool {
 	cs := sip.Challenges(resp)
 	switch {
-	case l.target.Credentials == nil, a.tried >= credentialTries, len(cs) == 0, a.tried > 0 && !cs[0].Stale:
+	case l.aim.credentials == nil, a.tried >= credentialTries, len(cs) == 0, a.tried > 0 && !cs[0].Stale:
 		return false
 	case a.purpose == forInvite && (l.stage == leaving || m.hunt == nil):
 		return false
 	}
-	auth, err := sip.Authorize(cs[0], *l.target.Credentials, a.method, a.talk.dlg.RequestURI(), a.body, m.cfg.Random(), 1)
+	auth, err := sip.Authorize(cs[0], *l.aim.credentials, a.method, a.talk.dlg.RequestURI(), a.body, m.cfg.Random(), 1)
 	if err != nil {
 		return false
 	}
@@ -136,7 +136,9 @@ func (m *Machine) sign(l *leg) {
 	}
 	l.heard = true
 	m.flowWorks(l)
-	m.do(Heard{l.target})
+	if l.target != nil {
+		m.do(Heard{*l.target})
+	}
 	for _, o := range m.legs[1:] {
 		if o.pending() && !o.heard {
 			return
@@ -306,8 +308,8 @@ func (m *Machine) failed(in Failed) {
 			if !l.heard && m.nextFlow(l) {
 				return
 			}
-			f := failure{code: 480, phrase: "Temporarily Unavailable", text: l.target.Name + ": " + in.Err.Error(), blame: blameOf(l), silent: !l.heard}
-			if l.target.Line != "" {
+			f := failure{code: 480, phrase: "Temporarily Unavailable", text: l.aim.name + ": " + in.Err.Error(), blame: blameOf(l), silent: !l.heard}
+			if l.aim.line != "" {
 				f.code, f.phrase = 408, "Request Timeout"
 			}
 			m.lost(l, f)

@@ -8,13 +8,13 @@ const flowPatience = 4 * time.Second
 
 // watchFlow bounds how long a flow is waited for where its device has another.
 func (m *Machine) watchFlow(l *leg) {
-	if len(l.target.Flows) > 0 {
+	if len(l.flows()) > 0 {
 		m.do(Arm{l.key("flow"), flowPatience})
 	}
 }
 
 func (m *Machine) flowWorks(l *leg) {
-	if len(l.target.Flows) > 0 {
+	if len(l.flows()) > 0 {
 		m.do(Disarm{l.key("flow")})
 	}
 }
@@ -32,14 +32,14 @@ func (m *Machine) flowSilent(l *leg) {
 
 // nextFlow calls a device by its next flow (RFC 5626 5.3); false: it has none.
 func (m *Machine) nextFlow(l *leg) bool {
-	if len(l.target.Flows) == 0 {
+	if len(l.flows()) == 0 {
 		return false
 	}
 	m.closeMedia(l)
 	m.flowWorks(l)
 	t := l.target.Flows[0]
 	t.Flows = l.target.Flows[1:]
-	n := &leg{id: LegID(len(m.legs)), stage: opening, target: t, flow: t.Flow, side: t.Side, talk: &talk{}}
+	n := m.calls(&t)
 	m.legs = append(m.legs, n)
 	m.do(Open{n.id, n.side})
 	return true

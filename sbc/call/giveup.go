@@ -55,7 +55,7 @@ func (f failure) rank() int {
 // followed, so that one phone of several doesn't take the call from the others.
 func (m *Machine) redirect(l *leg, resp *sip.Response) bool {
 	c := resp.Contact()
-	if l.target.Extension == "" || c == nil || c.Address.User == "" || m.hunt.redirects >= maxRedirects {
+	if l.aim.extension == "" || c == nil || c.Address.User == "" || m.hunt.redirects >= maxRedirects {
 		return false
 	}
 	l.stage = gone
@@ -66,7 +66,7 @@ func (m *Machine) redirect(l *leg, resp *sip.Response) bool {
 	}
 	inv := m.cfg.Invite
 	if m.hunt.known(inv.Dialled, c.Address.User) { // RFC 3261 8.1.3.4: never twice to the same place
-		m.lost(l, failure{code: 482, phrase: "Loop Detected", blame: ByCallee, text: l.target.Name + " forwards in a circle"})
+		m.lost(l, failure{code: 482, phrase: "Loop Detected", blame: ByCallee, text: l.aim.name + " forwards in a circle"})
 		return true
 	}
 	m.hunt.redirects++
@@ -75,7 +75,7 @@ func (m *Machine) redirect(l *leg, resp *sip.Response) bool {
 	m.diverted = append([]policy.Divert{diverted(l, resp)}, m.diverted...)
 	inv.Diverted = append(slices.Clip(m.diverted), inv.Diverted...)
 	inv.Dialled, inv.Instance = c.Address.User, ""
-	inv.Caller.Extension, inv.Caller.Line, inv.Caller.Wish = l.target.Extension, "", ""
+	inv.Caller.Extension, inv.Caller.Line, inv.Caller.Wish = l.aim.extension, "", ""
 	inv.Through = nil // the one who forwards has no credentials in this call
 	m.do(Redirect{inv})
 	return true
@@ -92,21 +92,21 @@ func failureOf(l *leg, resp *sip.Response) failure {
 	if better := f.cause.Sharper(f.code); better != f.code {
 		f.code, f.phrase, f.after = better, sip.Phrase(better), 0
 	}
-	if l.target.Line != "" {
+	if l.aim.line != "" {
 		f.blame = ByCloud
 		if f.code == 486 || f.code == 480 || f.code == 603 || f.code == 600 {
 			f.blame = ByCallee
 		}
 	}
 	switch {
-	case challenged(f.code) && l.target.Through:
-		f.text, f.challenges = l.target.Name+" asks for the phone's credentials", challenges(resp)
+	case challenged(f.code) && l.aim.through:
+		f.text, f.challenges = l.aim.name+" asks for the phone's credentials", challenges(resp)
 	case challenged(f.code):
-		f.code, f.phrase, f.text = 503, "Service Unavailable", l.target.Name+": the credentials were refused"
+		f.code, f.phrase, f.text = 503, "Service Unavailable", l.aim.name+": the credentials were refused"
 	case f.code < 400: // redirection isn't followed
 		f.code, f.phrase = 480, "Temporarily Unavailable"
 	case f.code == 481 || f.code == 482 || f.code == 483:
-		f.text = l.target.Name + ": " + resp.Reason
+		f.text = l.aim.name + ": " + resp.Reason
 	}
 	return f
 }
@@ -136,7 +136,7 @@ func credentials(req *sip.Request) []sip.Header {
 }
 
 func blameOf(l *leg) Blame {
-	if l.target.Line != "" {
+	if l.aim.line != "" {
 		return ByCloud
 	}
 	return ByCallee
@@ -152,9 +152,9 @@ func (m *Machine) lost(l *leg, f failure) {
 	}
 	switch {
 	case f.silent:
-		m.do(Silent{l.target})
+		m.do(Silent{*l.target})
 	case f.code == 503:
-		m.do(Overloaded{l.target, f.after})
+		m.do(Overloaded{*l.target, f.after})
 	}
 	if f.better(m.best) {
 		m.best, m.cause = f, f.cause
@@ -221,8 +221,8 @@ func (m *Machine) silent() {
 func (m *Machine) lostSilent(l *leg) {
 	m.restart(l)
 	m.closeMedia(l)
-	f := failure{code: 408, phrase: "Request Timeout", text: l.target.Name + " gave no sign", blame: blameOf(l), silent: true}
-	m.do(Silent{l.target})
+	f := failure{code: 408, phrase: "Request Timeout", text: l.aim.name + " gave no sign", blame: blameOf(l), silent: true}
+	m.do(Silent{*l.target})
 	if f.better(m.best) {
 		m.best = f
 	}

@@ -29,7 +29,10 @@ type leg struct {
 	// incoming says that the peer called the box: the A leg, and whoever takes a
 	// call over. All others were called by the box.
 	incoming bool
-	target   Target // legs that the box called
+	// aim is whom the box called with this leg, target all that the plan says of it,
+	// until somebody has answered; of an incoming leg both are empty.
+	aim    aim
+	target *Target
 	// who is at the other end of an incoming leg other than A, and of one that
 	// came over from another call.
 	who Party
@@ -91,6 +94,28 @@ type sessionTimer struct {
 	interval time.Duration // 0: none agreed
 	ours     bool          // we refresh
 	minSE    time.Duration // smallest interval the peer accepts
+}
+
+// aim is what is kept of a target for the life of its leg.
+type aim struct {
+	name, extension, instance, line string
+	number, display                 string // as the other party is shown it
+	through                         bool
+	credentials                     *sip.Credentials
+}
+
+// calls makes the leg for a target.
+func (m *Machine) calls(t *Target) *leg {
+	return &leg{id: LegID(len(m.legs)), stage: opening, target: t, flow: t.Flow, side: t.Side, talk: &talk{},
+		aim: aim{t.Name, t.Extension, t.Instance, t.Line, t.URI.User, t.To.Display, t.Through, t.Credentials}}
+}
+
+// flows are the other ways to the device that the leg calls.
+func (l *leg) flows() []Target {
+	if l.target == nil {
+		return nil
+	}
+	return l.target.Flows
 }
 
 // live says that the leg has a dialog that must be ended with BYE.

@@ -56,13 +56,11 @@ func (m *Machine) won(l *leg, a *ask, resp *sip.Response) {
 	if err != nil {
 		m.acknowledge(l, a.seq, nil)
 		l.stage = confirmed
-		m.finish(End{blameOf(l), 488, l.target.Name + ": " + err.Error()})
+		m.finish(End{blameOf(l), 488, l.aim.name + ": " + err.Error()})
 		return
 	}
-	m.winner, m.hunt, l.stage = l, nil, confirmed
-	for _, key := range []string{"silent", "ring", "patience"} {
-		m.do(Disarm{key})
-	}
+	m.winner, l.stage = l, confirmed
+	m.endHunt()
 	for _, o := range m.legs[1:] {
 		if o != l && o.pending() {
 			m.leave(o, End{ByUs, 200, "answered elsewhere"})

@@ -6,7 +6,7 @@ import (
 
 // through says whether a leg goes to the cloud over an account whose credentials
 // the phone holds itself: what the cloud wants proved, the phone must answer.
-func (m *Machine) through(l *leg) bool { return l.target.Through || m.party(l).Through }
+func (m *Machine) through(l *leg) bool { return l.aim.through || m.party(l).Through }
 
 // carryRefer passes a phone's REFER to the cloud, where only the phone could
 // prove a new call. The dialog that it names is the phone's with the box; the

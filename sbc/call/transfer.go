@@ -44,17 +44,17 @@ type transfer struct {
 
 // party is who is at the other end of a leg.
 func (m *Machine) party(l *leg) Party {
-	switch t := &l.target; {
+	switch t := &l.aim; {
 	case l.id == 0 && l.incoming:
 		return m.cfg.Invite.Caller
 	case l.incoming:
 		return l.who
 	case l.who != (Party{}): // it came over from another call
 		return l.who
-	case t.Line != "":
-		return Party{Line: t.Line, Number: t.URI.User, Display: t.To.Display}
+	case t.line != "":
+		return Party{Line: t.line, Number: t.number, Display: t.display}
 	default:
-		return Party{Extension: t.Extension, Instance: t.Instance, Number: t.Extension, Display: t.To.Display}
+		return Party{Extension: t.extension, Instance: t.instance, Number: t.extension, Display: t.display}
 	}
 }
 
@@ -166,10 +166,13 @@ func (m *Machine) transferFailed(code int, phrase string) {
 	}
 }
 
-// endHunt takes back what a hunt has armed.
+// endHunt takes back what a hunt has armed, and lets its plan go.
 func (m *Machine) endHunt() {
 	m.ringsNoMore()
 	m.hunt = nil
+	for _, l := range m.legs {
+		l.target = nil
+	}
 	for _, key := range []string{"silent", "ring", "patience"} {
 		m.do(Disarm{key})
 	}
@@ -219,7 +222,7 @@ func (m *Machine) passedOn(host, l *leg, a *ask, resp *sip.Response) {
 
 // lost488 counts out a target whose answer cannot be used.
 func (m *Machine) lost488(l *leg, err error) {
-	f := failure{code: 488, phrase: sip.Phrase(488), text: l.target.Name + ": " + err.Error(), blame: blameOf(l)}
+	f := failure{code: 488, phrase: sip.Phrase(488), text: l.aim.name + ": " + err.Error(), blame: blameOf(l)}
 	if f.better(m.best) {
 		m.best = f
 	}

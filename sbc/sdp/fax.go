@@ -73,7 +73,7 @@ func (l *Local) answerFax(offer, from *Session) (*Session, error) {
 		}
 		m.Proto, m.List = theirs.Proto, theirs.List
 		l.slot = i
-		return l.describe(offer.Media, m, offer.Time), nil
+		return l.describe(layoutOf(offer.Media), m, offer.Time), nil
 	}
 	return nil, fmt.Errorf("answer: %w: a fax was not offered", ErrNoCodec)
 }

@@ -76,7 +76,7 @@ type Local struct {
 	Public netip.Addr
 
 	last    Secret     // hash of our last description, version left out
-	layout  []Media    // sections of the leg: Kind, Proto and List
+	layout  []place    // sections of the leg
 	slot    int        // our audio in layout
 	setup   Setup      // our part in the DTLS association; "": none yet
 	ice     iceSession // as far as there is one
@@ -132,10 +132,10 @@ func (l *Local) Offer(from *Session) (*Session, error) {
 // offer puts a section in the place that the leg has for its kind, else in that of
 // what it replaces (RFC 3264 8.3.3).
 func (l *Local) offer(m Media) *Session {
-	switch i := slices.IndexFunc(l.layout, func(o Media) bool { return o.Kind == m.Kind }); {
+	switch i := slices.IndexFunc(l.layout, func(o place) bool { return o.kind == m.Kind }); {
 	case len(l.layout) == 0:
 		l.slot = 0
-	case i >= 0 && l.layout[min(l.slot, len(l.layout)-1)].Kind != m.Kind:
+	case i >= 0 && l.layout[min(l.slot, len(l.layout)-1)].kind != m.Kind:
 		l.slot = i
 	}
 	return l.describe(l.layout, m, "0 0")
@@ -229,7 +229,7 @@ func (l *Local) Answer(offer, from *Session) (*Session, error) {
 	}
 	l.learn(theirs.Formats)
 	l.slot = i
-	return l.describe(offer.Media, m, offer.Time), nil
+	return l.describe(layoutOf(offer.Media), m, offer.Time), nil
 }
 
 // common are the formats of the other leg's answer that this leg offered, with
@@ -307,10 +307,12 @@ func (l *Local) pick(m *Media) *Crypto {
 }
 
 // describe puts our section in its place among the leg's and sets the version.
-func (l *Local) describe(layout []Media, m Media, time string) *Session {
+func (l *Local) describe(layout []place, m Media, time string) *Session {
 	m.Port, m.Addr = l.Port, l.Addr
 	s := &Session{Origin: Origin{User: "-", ID: l.SessionID, Addr: l.Addr}, Name: "-", Time: time}
-	s.Media = layoutOf(layout)
+	for _, o := range layout {
+		s.Media = append(s.Media, Media{Kind: o.kind, Proto: o.proto, List: o.list})
+	}
 	if l.slot >= len(s.Media) {
 		s.Media = append(s.Media, Media{})
 		l.slot = len(s.Media) - 1
@@ -326,11 +328,16 @@ func (l *Local) describe(layout []Media, m Media, time string) *Session {
 	return s
 }
 
-// layoutOf keeps of the sections what a refusal repeats, and no key.
-func layoutOf(media []Media) []Media {
-	out := make([]Media, len(media))
+// place is what a refusal repeats of a section, and no key.
+type place struct {
+	kind, proto string
+	list        []string
+}
+
+func layoutOf(media []Media) []place {
+	out := make([]place, len(media))
 	for i := range media {
-		out[i] = Media{Kind: media[i].Kind, Proto: media[i].Proto, List: media[i].List}
+		out[i] = place{media[i].Kind, media[i].Proto, media[i].List}
 	}
 	return out
 }
