@@ -112,6 +112,7 @@ func (s *signalling) memory(ctx context.Context) error {
 	held := float64(after.held-before.held) / 1024 / float64(res.Offered)
 	r.add("memory", "held by a standing call", held, "KiB")
 	r.add("memory", "of it by its media", share, "KiB")
+	r.add("memory", "of it by stacks", float64(after.stacks-before.stacks)/1024/float64(res.Offered), "KiB")
 	r.below("memory", "held by a standing call besides media", held-share, callMemory, "KiB")
 	r.add("memory", "resident before", float64(before.resident)/1e6, "MB")
 	r.add("memory", fmt.Sprintf("resident with %d standing calls", res.Offered), float64(after.resident)/1e6, "MB")
@@ -121,6 +122,7 @@ func (s *signalling) memory(ctx context.Context) error {
 // memoryFigures are a daemon's, in octets.
 type memoryFigures struct {
 	held     int64 // alive for the collector, and stacks
+	stacks   int64
 	resident int64
 }
 
@@ -145,7 +147,8 @@ func (d *daemon) held(ctx context.Context) (memoryFigures, error) {
 		}
 		if now["go_gc_duration_seconds_count"] >= first["go_gc_duration_seconds_count"]+1 {
 			rss, err := resident(d.pid())
-			return memoryFigures{int64(now["go_gc_heap_live_bytes"] + now["go_memstats_stack_inuse_bytes"]), rss}, err
+			stacks := int64(now["go_memstats_stack_inuse_bytes"])
+			return memoryFigures{int64(now["go_gc_heap_live_bytes"]) + stacks, stacks, rss}, err
 		}
 	}
 	return memoryFigures{}, errors.New("the daemon's collector never looked")
