@@ -54,7 +54,7 @@ func Catalogue() []Definition {
 		{LineRejected, Text{"Zugangsdaten abgelehnt", "Credentials rejected"}, Critical, 0, nil},
 		{CertificateBad, Text{"Zertifikat ungültig", "Certificate is not valid"}, Critical, 0, nil},
 		{CertificateExpiring, Text{"Zertifikat läuft bald ab", "Certificate expires soon"}, Warning, 0, nil},
-		{MediaDead, Text{"Sprache kommt nicht an", "No speech arrives"}, Critical, 0, append(wan, ProviderUnreachable)}, // whoever raises it has waited
+		{MediaDead, Text{"Sprache kommt nicht an", "No speech arrives"}, Warning, 0, append(wan, ProviderUnreachable)}, // whoever raises it has waited
 		{MediaBad, Text{"Sprache kommt schlecht an", "Speech arrives badly"}, Warning, 0, append(wan, ProviderUnreachable, MediaDead)},
 		{PhoneMissing, Text{"Telefon nicht angemeldet", "Phone is not registered"}, Warning, 5 * minute, nil},
 		{NoEmergencyWay, Text{"Kein Weg für Notrufe", "No way out for emergency calls"}, Critical, 10 * second, nil},
