@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,7 +87,16 @@ func TestRoomLaddersOverSockets(t *testing.T) {
 	})
 }
 
-// onSockets is a host at ports of 127.0.0.1, one port a zone for all its transports.
+// loopback gives each zone an address that no other test and no other process of the
+// tests has: a server that is dead for a while finds its port free when it returns.
+func loopback() netip.Addr {
+	n, pid := zonesOnSockets.Add(1), os.Getpid()
+	return netip.AddrFrom4([4]byte{127, 100 + byte(pid>>8)&63, byte(pid), byte(n)})
+}
+
+var zonesOnSockets atomic.Uint32
+
+// onSockets is a host of loopback, one address a zone for all its transports.
 func onSockets(t *testing.T, h wire.Handler, ts []sip.Transport, zones []string) *host {
 	w, at := wire.New(wire.Deps{Log: slog.New(slog.DiscardHandler), Guard: wire.NewGuard(wire.Rules{})}), map[string]wire.Zone{}
 	w.Handle(h)
@@ -108,26 +118,18 @@ func onSockets(t *testing.T, h wire.Handler, ts []sip.Transport, zones []string)
 	}
 }
 
-// listens opens a zone at a port that is free for all transports.
+// listens opens a zone of its own address.
 func listens(t *testing.T, w *wire.Wire, name string, ts []sip.Transport) wire.Zone {
 	t.Helper()
-	var last error
-	for range 50 { // another test may be quicker
-		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		z := wire.Zone{Name: name}
-		for _, lead := range ts {
-			z.Listen = append(z.Listen, wire.Listen{Transport: lead, Addr: c.LocalAddr().(*net.UDPAddr).AddrPort()})
-		}
-		_ = c.Close()
-		if last = w.SetZone(z); last == nil {
-			return z
-		}
+	at := netip.AddrPortFrom(loopback(), 5060)
+	z := wire.Zone{Name: name, Source: at.Addr()}
+	for _, lead := range ts {
+		z.Listen = append(z.Listen, wire.Listen{Transport: lead, Addr: at})
 	}
-	t.Fatalf("no port is free: %v", last)
-	return wire.Zone{}
+	if err := w.SetZone(z); err != nil {
+		t.Fatal(err)
+	}
+	return z
 }
 
 // writes sends octets from a socket that hears one answer.
