@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,7 +94,8 @@ func (r *routes) document(ctx context.Context, n int, accept string) (*documentO
 
 // apply takes a new site document.
 func (r *routes) apply(ctx context.Context, in *changeInput) (*appliedOutput, error) {
-	c := Change{Text: in.RawBody, Author: Actor(ctx), ConfirmWithin: DefaultConfirmWithin}
+	// The body lies in a buffer of a pool, which the next request writes into.
+	c := Change{Text: bytes.Clone(in.RawBody), Author: Actor(ctx), ConfirmWithin: DefaultConfirmWithin}
 	if in.ConfirmWithin != "" {
 		d, err := time.ParseDuration(in.ConfirmWithin)
 		if err != nil || d < MinConfirmWithin || d > MaxConfirmWithin {
