@@ -70,7 +70,7 @@ func (h *Host) Start(t *testing.T, dir string, env []string, program string, arg
 	t.Cleanup(func() {
 		p.Kill() // strangers need no goodbye
 		if t.Failed() {
-			t.Logf("%s printed:\n%s", p.name, tail(p.Text(), 6000))
+			t.Logf("%s printed:\n%s", p.name, ends(p.Text(), 6000))
 		}
 	})
 	return p
@@ -183,12 +183,12 @@ func eventually(t *testing.T, within time.Duration, what string, ask func() (see
 // parties talk.
 func pass(d time.Duration) { <-time.After(d) }
 
-// tail is the end of a long text.
-func tail(s string, n int) string {
+// ends are the beginning and the end of a long text.
+func ends(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	return "…" + s[len(s)-n:]
+	return s[:n/4] + "…" + s[len(s)-n+n/4:]
 }
 
 // setTOS marks what a socket sends.

@@ -40,7 +40,7 @@ func (h *Host) sipp(t *testing.T, dir, file, from string, args ...string) *SIPp 
 	}, args...)...)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s (%s) saw:\n%s%s", s.name, filepath.Base(file), tail(s.calls(), 12000), slurp(filepath.Join(dir, "errors.log")))
+			t.Logf("%s (%s) saw:\n%s%s", s.name, filepath.Base(file), ends(s.calls(), 12000), slurp(filepath.Join(dir, "errors.log")))
 		}
 	})
 	return s

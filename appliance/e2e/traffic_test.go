@@ -65,7 +65,7 @@ func (x stream) start(t *testing.T) *Stream {
 	p.Proc = x.host.Start(t, dir, []string{"TERM=dumb"}, "sipp", append(args, x.more...)...)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s had errors:\n%s", x.name, tail(slurp(filepath.Join(dir, "errors.log")), 2000))
+			t.Logf("%s had errors:\n%s", x.name, ends(slurp(filepath.Join(dir, "errors.log")), 2000))
 		}
 	})
 	return p

@@ -29,7 +29,7 @@ func answeredDialog(t *testing.T, seen string) (callID, from, to string) {
 		}
 		return field(`(?mi)^Call-ID: *(\S+)`), field(`(?mi)^From:.*;tag=([^;\s]+)`), field(`(?mi)^To:.*;tag=([^;\s]+)`)
 	}
-	t.Fatalf("no answered INVITE in:\n%s", tail(seen, 4000))
+	t.Fatalf("no answered INVITE in:\n%s", ends(seen, 4000))
 	return "", "", ""
 }
 
