@@ -111,8 +111,8 @@ func (s *Switch) adopt(o *owner, merge string, cfg *Config) (code int, after tim
 	s.calls[o.token], s.merged[merge] = o, o.token
 	s.live++
 	s.enterLocked(o)
-	life := s.life
-	s.wg.Go(func() { o.run(life) })
+	s.wg.Add(1)
+	o.loop.Start(s.life)
 	return 0, 0
 }
 

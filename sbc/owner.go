@@ -15,7 +15,7 @@ import (
 	"linekeeper/sbc/sip"
 )
 
-// owner keeps one call: its machine's goroutine, its transactions and its ports.
+// owner keeps one call: its machine, its transactions and its ports.
 type owner struct {
 	s     *Switch
 	cfg   *Config
@@ -26,7 +26,7 @@ type owner struct {
 	// chain and place tell a loop; see chain.go.
 	chain, place string
 	over         bool // off the bound of calls; under the switch's lock
-	loop         *loop.Loop[call.Input, call.Effect]
+	loop         *loop.Resting[call.Input, call.Effect]
 	m            *call.Machine
 	view         atomic.Pointer[CallView]
 
@@ -39,7 +39,7 @@ type owner struct {
 	// moved are the tags of legs that came over from other calls; under the switch's lock.
 	moved []string
 
-	// The rest belongs to the owner's goroutine alone.
+	// The rest belongs to the loop alone.
 	invites map[call.Ref]*exchange.Client // may be cancelled
 	legs    map[call.LegID]*port
 	bridged [2]call.LegID
@@ -61,12 +61,12 @@ func newOwner(s *Switch, cfg *Config, inv call.Invite, flow sip.Flow) *owner {
 		txs: make(map[call.TxID]asked), invites: make(map[call.Ref]*exchange.Client), legs: make(map[call.LegID]*port),
 	}
 	o.m = call.New(call.Config{Invite: inv, Random: s.random, Agent: cfg.Agent, Session: call.DefaultSession, Patience: call.DefaultPatience, Connected: s.connected(cfg, inv, flow)})
-	o.loop = loop.NewAt[call.Input, call.Effect](s.clock, o, inboxDepth, o.perform)
+	o.loop = loop.NewResting[call.Input, call.Effect](s.clock, o, inboxDepth, o.perform, o.gone)
 	o.view.Store(&CallView{View: o.m.View()})
 	return o
 }
 
-// Step is the machine's. A new call is routed here, on its own goroutine: it
+// Step is the machine's. A new call is routed here, on a goroutine of the call's: it
 // costs no reader time, and a brain that panics loses this call alone.
 func (o *owner) Step(now time.Time, in call.Input) []call.Effect {
 	if a, ok := in.(call.Arrived); ok {
@@ -80,9 +80,9 @@ func (o *owner) Step(now time.Time, in call.Input) []call.Effect {
 	return out
 }
 
-// run lives until the call is over. A panic costs this call and no other.
-func (o *owner) run(ctx context.Context) {
-	err := o.loop.Run(ctx)
+// gone clears up after the call's loop. A panic costs this call and no other.
+func (o *owner) gone(err error) {
+	defer o.s.wg.Done()
 	for _, p := range o.legs {
 		p.stream.Close()
 	}
@@ -279,7 +279,7 @@ func (o *owner) send(e call.Send) {
 		if first && ev.Response.StatusCode >= 400 {
 			o.explain(flow, int(ev.Response.StatusCode))
 		}
-		if lanZone(e.Flow.Zone) {
+		if lanZone(flow.Zone) {
 			o.s.ground(ev.Response)
 		}
 		_ = o.post(call.Answer{Leg: leg, Ref: ref, Resp: ev.Response, Flow: ev.Flow})

@@ -216,6 +216,9 @@ func (s *Switch) Run(ctx context.Context, ready func()) error {
 			s.ready.Store(false)
 			s.mu.Lock()
 			s.life = nil // no call begins any more
+			for _, o := range s.calls {
+				o.loop.Stop()
+			}
 			s.mu.Unlock()
 			stop()
 			s.lines.wait()

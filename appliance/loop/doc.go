@@ -1,6 +1,7 @@
-// Package loop gives a pure machine its life: one goroutine, one bounded
-// inbox, keyed timers, and the only place in the house where a panic is
-// caught. It also starts and stops rooms in order (Live).
+// Package loop gives a pure machine its life: one owner, one bounded inbox, keyed
+// timers, and the only place in the house where a panic is caught. A Loop has a
+// goroutine of its own; a Resting has one only while there is something to do, which is
+// what keeps thousands of calls small. It also starts and stops rooms in order (Live).
 //
 //	Post ──▶ inbox ─┐
 //	                ├─▶ Step(now, input) ──▶ effects ──▶ perform ──┐

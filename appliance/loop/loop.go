@@ -32,30 +32,24 @@ var (
 // maxChain bounds the inputs that perform may feed back within one turn.
 const maxChain = 4096
 
-// Loop is the one owner of one machine. Nobody else may touch the machine once
-// Run was called.
+// Loop is the one owner of one machine, with a goroutine of its own. Nobody else may
+// touch the machine once Run was called.
 type Loop[I, E any] struct {
-	machine Machine[I, E]
-	perform Perform[I, E]
-	inbox   chan I
-	ended   atomic.Bool
-	timers  Timers[I]
-	chain   []I // inputs that perform returned, reused from turn to turn
-	present I   // the input being stepped, for the report of a panic
+	core[I, E]
+	inbox chan I
+	woken chan struct{} // the alarm rang
+	ended atomic.Bool
 }
 
 // New makes the owner of machine with an inbox of depth inputs (at least 1).
 // It starts nothing: Run does.
 func New[I, E any](machine Machine[I, E], depth int, perform Perform[I, E]) *Loop[I, E] {
-	return NewAt(nil, machine, depth, perform)
-}
-
-// NewAt makes one that lives by another clock; nil: the system's. It has its alarm from
-// the start, so that the clock knows of a loop that has armed no timer yet.
-func NewAt[I, E any](clock Clock, machine Machine[I, E], depth int, perform Perform[I, E]) *Loop[I, E] {
-	l := &Loop[I, E]{machine: machine, perform: perform, inbox: make(chan I, max(depth, 1)), timers: Timers[I]{clock: system{}}}
-	if clock != nil {
-		l.timers.clock, l.timers.alarm = clock, clock.Alarm(0)
+	l := &Loop[I, E]{core: core[I, E]{machine: machine, perform: perform}, inbox: make(chan I, max(depth, 1)), woken: make(chan struct{}, 1)}
+	l.timers.clock, l.timers.rings = system{}, func() {
+		select {
+		case l.woken <- struct{}{}:
+		default: // it is awake
+		}
 	}
 	return l
 }
@@ -96,50 +90,12 @@ func (l *Loop[I, E]) Run(ctx context.Context) (err error) {
 			return nil
 		case in := <-l.inbox:
 			err = l.turn(ctx, in)
-		case <-l.timers.wake():
+		case <-l.woken:
 			err = l.due(ctx)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// due steps every timer that has run out, earliest first. Each one is looked up
-// anew, since stepping one may disarm or re-arm the next.
-func (l *Loop[I, E]) due(ctx context.Context) error {
-	now := l.timers.fired()
-	for !l.timers.end {
-		in, ok := l.timers.pop(now)
-		if !ok {
-			break
-		}
-		if err := l.turn(ctx, in); err != nil {
-			return err
-		}
-	}
-	l.timers.set()
-	return nil
-}
-
-// turn steps one input and everything that perform makes of it.
-func (l *Loop[I, E]) turn(ctx context.Context, in I) error {
-	l.chain = append(l.chain[:0], in)
-	for i := 0; i < len(l.chain); i++ {
-		if i == maxChain {
-			return ErrSpins
-		}
-		l.present = l.chain[i]
-		for _, effect := range l.machine.Step(l.timers.clock.Now(), l.present) {
-			l.chain = append(l.chain, l.perform(ctx, &l.timers, effect)...)
-		}
-		if l.timers.end {
-			return nil
-		}
-	}
-	clear(l.chain) // let go of messages that the inputs hold
-	var none I
-	l.present = none
 	return nil
 }

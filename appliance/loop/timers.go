@@ -9,6 +9,7 @@ import "time"
 type Timers[I any] struct {
 	armed []timer[I]
 	clock Clock
+	rings func()    // what the alarm does
 	alarm Alarm     // nil: never set
 	next  time.Time // what the alarm is set to; zero: not running
 	end   bool
@@ -17,13 +18,13 @@ type Timers[I any] struct {
 // Clock is what a loop takes its time from.
 type Clock interface {
 	Now() time.Time
-	// Alarm makes an alarm that rings once, after d.
-	Alarm(d time.Duration) Alarm
+	// Alarm makes an alarm that calls rings once, after d and on a goroutine of the
+	// clock's.
+	Alarm(d time.Duration, rings func()) Alarm
 }
 
 // Alarm is a timer of a clock.
 type Alarm interface {
-	Rings() <-chan time.Time
 	// Set lets it ring after d, instead of when it was set to.
 	Set(d time.Duration)
 	Stop()
@@ -32,14 +33,15 @@ type Alarm interface {
 // system is the clock of the machine we run on.
 type system struct{}
 
-func (system) Now() time.Time              { return time.Now() }
-func (system) Alarm(d time.Duration) Alarm { return systemAlarm{time.NewTimer(d)} }
+func (system) Now() time.Time { return time.Now() }
+func (system) Alarm(d time.Duration, rings func()) Alarm {
+	return systemAlarm{time.AfterFunc(d, rings)}
+}
 
 type systemAlarm struct{ *time.Timer }
 
-func (a systemAlarm) Rings() <-chan time.Time { return a.C }
-func (a systemAlarm) Set(d time.Duration)     { a.Reset(d) }
-func (a systemAlarm) Stop()                   { a.Timer.Stop() }
+func (a systemAlarm) Set(d time.Duration) { a.Reset(d) }
+func (a systemAlarm) Stop()               { a.Timer.Stop() }
 
 type timer[I any] struct {
 	key string
@@ -128,18 +130,10 @@ func (t *Timers[I]) set() {
 	t.next = at
 	d := at.Sub(t.clock.Now())
 	if t.alarm == nil {
-		t.alarm = t.clock.Alarm(d)
+		t.alarm = t.clock.Alarm(d, t.rings)
 		return
 	}
 	t.alarm.Set(d)
-}
-
-// wake is the channel that says something may be due; nil while no timer runs.
-func (t *Timers[I]) wake() <-chan time.Time {
-	if t.alarm == nil {
-		return nil
-	}
-	return t.alarm.Rings()
 }
 
 // fired notes that the alarm rang, and says when.

@@ -137,6 +137,9 @@ func (x *Exchange) stray(resp *sip.Response, flow sip.Flow) {
 func (c *Client) ended() {
 	c.x.clients.remove(c.key)
 	c.x.counts.clients.Add(-1)
+	if c.req == nil { // all was told; an owner may keep the client for longer
+		c.on = nil
+	}
 }
 
 // perform follows one order; the drain makes it the only one at it.

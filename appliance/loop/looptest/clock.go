@@ -27,9 +27,9 @@ func (c *Clock) Now() time.Time {
 	return c.now
 }
 
-// Alarm makes an alarm.
-func (c *Clock) Alarm(d time.Duration) loop.Alarm {
-	a := &alarm{clock: c, rings: make(chan time.Time), stopped: make(chan struct{})}
+// Alarm makes an alarm; rings returns when the loop has done what it is rung for.
+func (c *Clock) Alarm(d time.Duration, rings func()) loop.Alarm {
+	a := &alarm{clock: c, rings: rings}
 	c.mu.Lock()
 	c.alarms = append(c.alarms, a)
 	c.mu.Unlock()
@@ -46,7 +46,7 @@ func (c *Clock) Advance(d time.Duration) {
 		if next == nil {
 			break
 		}
-		next.ring()
+		next.rings()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,7 +59,7 @@ func (c *Clock) Settle() {
 	alarms := slices.Clone(c.alarms)
 	c.mu.Unlock()
 	for _, a := range alarms {
-		a.ring()
+		a.rings()
 	}
 }
 
@@ -83,15 +83,10 @@ func (c *Clock) next(until time.Time) *alarm {
 }
 
 type alarm struct {
-	clock   *Clock
-	at      time.Time // zero: not set; guarded by the clock's mutex
-	rings   chan time.Time
-	once    sync.Once
-	stopped chan struct{}
+	clock *Clock
+	rings func()
+	at    time.Time // zero: not set; guarded by the clock's mutex
 }
-
-// Rings is where it rings.
-func (a *alarm) Rings() <-chan time.Time { return a.rings }
 
 // Set lets it ring after d.
 func (a *alarm) Set(d time.Duration) {
@@ -102,20 +97,7 @@ func (a *alarm) Set(d time.Duration) {
 
 // Stop ends it.
 func (a *alarm) Stop() {
-	a.once.Do(func() { close(a.stopped) })
 	a.clock.mu.Lock()
 	defer a.clock.mu.Unlock()
 	a.at = time.Time{}
-}
-
-// ring hands the ring over twice: a loop takes the second, for which it has nothing to
-// do, only when it is done with the first.
-func (a *alarm) ring() {
-	for range 2 {
-		select {
-		case a.rings <- a.clock.Now():
-		case <-a.stopped:
-			return
-		}
-	}
 }

@@ -31,21 +31,20 @@ func TestAdvanceGoesFromAlarmToAlarm(t *testing.T) {
 	clock := looptest.New(start)
 	m := &ticker{waits: []time.Duration{time.Minute, 2 * time.Minute, time.Hour}}
 	begun := make(chan struct{}, 4)
-	l := loop.NewAt(clock, m, 4, func(_ context.Context, tm *loop.Timers[string], d time.Duration) []string {
+	gone := make(chan error, 1)
+	l := loop.NewResting(clock, m, 4, func(_ context.Context, tm *loop.Timers[string], d time.Duration) []string {
 		tm.Arm("next", d, "due")
 		begun <- struct{}{}
 		return nil
-	})
-	ctx, end := context.WithCancel(t.Context())
-	gone := make(chan error, 1)
-	go func() { gone <- l.Run(ctx) }()
+	}, func(err error) { gone <- err })
+	l.Start(t.Context())
 	if err := l.Post("begin"); err != nil {
 		t.Fatal(err)
 	}
 	<-begun
 	clock.Advance(10 * time.Minute)
 	clock.Settle()
-	end()
+	l.Stop()
 	if err := <-gone; err != nil {
 		t.Fatal(err)
 	}
