@@ -150,6 +150,8 @@ const (
 	maxServiceRoutes = 8
 	// inboxDepth bounds what may wait for one call's owner.
 	inboxDepth = 32
+	// idleHands bounds the goroutines that wait for a call to work at.
+	idleHands = 64
 )
 
 // lanZone says whether a zone is the phones' side.

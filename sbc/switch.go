@@ -130,6 +130,7 @@ type Switch struct {
 	fingerprint sdp.Fingerprint
 	public      func() netip.Addr
 	clock       loop.Clock
+	crew        *loop.Crew // works at the calls
 
 	cfg     atomic.Pointer[Config]
 	auth    atomic.Pointer[authority]
@@ -170,7 +171,7 @@ type counters struct {
 func New(d Deps) *Switch {
 	s := &Switch{
 		log: d.Log, exchange: d.Exchange, flows: d.Flows, pings: d.Pings, media: d.Media, location: d.Location, guard: d.Guard,
-		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, memory: d.Memory, certificate: d.Certificate, fingerprint: d.Fingerprint, public: d.Public, clock: d.Clock,
+		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, memory: d.Memory, certificate: d.Certificate, fingerprint: d.Fingerprint, public: d.Public, clock: d.Clock, crew: loop.NewCrew(idleHands),
 		calls: make(map[string]*owner), moved: make(map[string]place),
 		merged: make(map[string]string), chains: make(map[string]int), places: make(map[string]bool),
 	}
@@ -223,6 +224,7 @@ func (s *Switch) Run(ctx context.Context, ready func()) error {
 			stop()
 			s.lines.wait()
 			s.wg.Wait()
+			s.crew.Close()
 			return nil
 		case <-tick.C:
 			s.watchMedia()

@@ -11,6 +11,7 @@ import (
 // machine once Start was called.
 type Resting[I, E any] struct {
 	core[I, E]
+	crew  *Crew
 	depth int
 	over  func(error)
 	ctx   context.Context // perform's
@@ -28,11 +29,11 @@ type Resting[I, E any] struct {
 }
 
 // NewResting makes the owner of machine with an inbox of depth inputs (at least 1) that
-// lives by clock; nil: the system's. over is called once, when the owner has ended, by
+// lives by clock; nil: the system's; crew works for it. over is called once, when the owner has ended, by
 // whoever ended it: with nil after Stop or Timers.End, with a *Panic after a panic of
 // machine or perform, with ErrSpins.
-func NewResting[I, E any](clock Clock, machine Machine[I, E], depth int, perform Perform[I, E], over func(error)) *Resting[I, E] {
-	r := &Resting[I, E]{core: core[I, E]{machine: machine, perform: perform}, depth: max(depth, 1), over: over}
+func NewResting[I, E any](clock Clock, crew *Crew, machine Machine[I, E], depth int, perform Perform[I, E], over func(error)) *Resting[I, E] {
+	r := &Resting[I, E]{core: core[I, E]{machine: machine, perform: perform}, crew: crew, depth: max(depth, 1), over: over}
 	r.timers.rings = r.ring
 	if clock == nil {
 		r.timers.clock = system{}
@@ -90,7 +91,7 @@ func (r *Resting[I, E]) Stop() {
 func (r *Resting[I, E]) callLocked() {
 	if r.started && !r.called && !r.ended {
 		r.called = true
-		go r.work()
+		r.crew.do(r)
 	}
 }
 

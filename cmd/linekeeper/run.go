@@ -44,11 +44,11 @@ func (c runCmd) Run(s *session) error {
 
 // How the collector rests, unless GOGC and GOMEMLIMIT say otherwise. What lives is mostly
 // tables that a call does not touch, number plans above all, and marking them again and
-// again was a seventh of a call's price. Waiting until garbage is twice what lives costs
-// some 25 MB at 200 phones. Two thousand calls stay below half of the limit; above it
+// again was a seventh of a call's price. Waiting until garbage is three times what lives
+// costs some 35 MB at 200 phones. Two thousand calls stay below half of the limit; above it
 // the collector looks more often instead of letting the process grow.
 const (
-	restPercent = 200
+	restPercent = 300
 	restLimit   = 512 << 20 // octets
 )
 

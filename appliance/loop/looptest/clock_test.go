@@ -32,7 +32,9 @@ func TestAdvanceGoesFromAlarmToAlarm(t *testing.T) {
 	m := &ticker{waits: []time.Duration{time.Minute, 2 * time.Minute, time.Hour}}
 	begun := make(chan struct{}, 4)
 	gone := make(chan error, 1)
-	l := loop.NewResting(clock, m, 4, func(_ context.Context, tm *loop.Timers[string], d time.Duration) []string {
+	crew := loop.NewCrew(1)
+	defer crew.Close()
+	l := loop.NewResting(clock, crew, m, 4, func(_ context.Context, tm *loop.Timers[string], d time.Duration) []string {
 		tm.Arm("next", d, "due")
 		begun <- struct{}{}
 		return nil
