@@ -51,16 +51,22 @@ func (st *stage) route(inv call.Invite) call.Plan {
 	if first {
 		return plan
 	}
-	st.note(news{texts: []string{
-		fmt.Sprintf("redirect to=%s rights=%s", inv.Dialled, inv.Caller.Extension),
-		fmt.Sprintf("transfer to=%s rights=%s shown=%s", inv.Dialled, inv.Caller.Extension, inv.Shown().Number),
-	}})
+	st.note(news{texts: []string{fmt.Sprintf("redirect to=%s rights=%s", inv.Dialled, inv.Caller.Extension), transferred(inv)}})
 	return st.another(403)
 }
 
-func (st *stage) replan(call.Invite) call.Plan {
-	st.note(news{texts: []string{"replan"}})
+func (st *stage) replan(inv call.Invite) call.Plan {
+	texts := []string{"replan"}
+	if inv.For != nil {
+		texts = []string{transferred(inv)}
+	}
+	st.note(news{texts: texts})
 	return st.another(503)
+}
+
+// transferred is how the ladders tell of a transfer that asks for a way.
+func transferred(inv call.Invite) string {
+	return fmt.Sprintf("transfer to=%s rights=%s shown=%s", inv.Dialled, inv.Caller.Extension, inv.Shown().Number)
 }
 
 // another is the plan that a call goes on with; code is for where there is none.

@@ -29,6 +29,9 @@ type cargo struct {
 func (s *Switch) onward(e call.Transfer) call.Plan {
 	inv := e.Invite
 	inv.Dialled = dialled(&e.To)
+	if inv.Silent {
+		return s.survival.Route(inv)
+	}
 	return s.brain().Route(inv)
 }
 

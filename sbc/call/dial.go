@@ -178,7 +178,7 @@ func (m *Machine) provisional(l *leg, a *ask, resp *sip.Response) {
 // ring tells the caller once that it rings.
 func (m *Machine) ring(code int, phrase string, body []byte) {
 	h := m.hunt
-	if h.transfer != nil {
+	if h.host.stage != early {
 		m.tell(code, phrase, false)
 		h.rings = true
 		m.ringBack()

@@ -40,6 +40,9 @@
 // no leg ever has two owners. An INVITE with Replaces is no call of its own but a
 // leg of the call whose dialog it names (Join).
 //
+// A transfer that fails after its sender has hung up, or before it has heard of it,
+// brings that phone back by a third kind of hunt (recall).
+//
 // Whoever has been joined gets a new offer (refit) where hold is to be lifted, the
 // codecs differ or a phone's display is to change; of two old legs one after the
 // other, so that the second follows what the first could agree to.

@@ -191,13 +191,24 @@ func (m *Machine) next(f failure) {
 	}
 	if elsewhere && h.viaCloud() && !h.replaned {
 		h.replaned = true
-		inv := m.cfg.Invite
-		inv.Silent = true
-		m.do(Replan{inv})
+		m.askAgain(h)
 		return
 	}
 	h.pass()
 	m.begin()
+}
+
+// askAgain asks the router for a way that needs no cloud.
+func (m *Machine) askAgain(h *hunt) {
+	if h.onward != nil {
+		again := *h.onward
+		again.Invite.Silent = true
+		m.do(again)
+		return
+	}
+	inv := m.cfg.Invite
+	inv.Silent = true
+	m.do(Replan{inv})
 }
 
 // silent gives up the targets of the step that have given no sign at all. They

@@ -14,8 +14,12 @@ type hunt struct {
 	host *leg
 	// transfer is what the hunt is for; nil for the call's first.
 	transfer *transfer
-	plan     Plan
-	step     int
+	// recall is set where it looks for whoever sent the host on.
+	recall *recall
+	// onward is how the router was asked; nil for the call's first.
+	onward *Transfer
+	plan   Plan
+	step   int
 	// replaned says that the router has been asked for another way already.
 	replaned bool
 	// redirects counts the forwardings that were followed.
@@ -25,7 +29,7 @@ type hunt struct {
 	// headers go into the INVITEs beyond the plan's own.
 	headers []sip.Header
 	rung    bool // the host was told that it rings
-	rings   bool // somebody rings for a transfer
+	rings   bool // somebody rings for a host that hears no ringing of its own phone
 	tone    bool // the host hears that from the box
 	// heard is the dialog whose early media the host hears; turns counts those that
 	// have described theirs.

@@ -48,7 +48,8 @@ type Invite struct {
 	For *Party
 	// Through is set for a phone that holds the cloud's own credentials.
 	Through *Through
-	// Silent is set when the call asks again because the cloud kept silent.
+	// Silent is set when the call needs a way inside: the cloud kept silent, or it goes
+	// back to a phone.
 	Silent bool
 }
 

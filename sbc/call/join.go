@@ -369,6 +369,8 @@ func (m *Machine) adopt(in Adopt) {
 	if r.stage == early { // who asks has not waited for the answer
 		m.hunt.host, m.host = l, l
 		m.dismiss(r, 487)
+		m.hunt.rings = m.hunt.rung
+		m.ringBack()
 		return
 	}
 	p := m.peer(r)

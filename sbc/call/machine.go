@@ -71,6 +71,7 @@ type Machine struct {
 	// transfer is a REFER under way, away a leg on offer to another call.
 	transfer *transfer
 	away     *away
+	recalls  int // how often whoever sent the other party on was called back
 
 	end  *End
 	asks map[Ref]*ask

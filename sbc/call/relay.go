@@ -106,11 +106,15 @@ func (m *Machine) leftOver(l *leg) bool {
 	case m.end != nil:
 		return false
 	case t != nil && t.by == l && !t.settled:
-		t.by = nil
+		t.by, t.asking = nil, false
 		if t.of != nil { // only whom it sends on is left
 			m.host, m.winner = t.of, nil
 		}
 		m.ringBack()
+		return true
+	case t != nil && t.by == l && t.code >= 300: // it has not heard yet that the transfer failed
+		m.transfer, t.by = nil, nil
+		m.callBack(t, transferEnd(t.code))
 		return true
 	case t != nil && t.by == l:
 		m.transfer = nil

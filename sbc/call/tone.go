@@ -4,10 +4,10 @@ package call
 // with whoever sends it on: its phone makes no tone within a call.
 func (m *Machine) ringBack() {
 	h := m.hunt
-	if h == nil || h.transfer == nil || !h.rings || h.tone || h.host.stage != confirmed {
+	if h == nil || !h.rings || h.tone || h.host.stage != confirmed {
 		return
 	}
-	if by := h.transfer.by; by != nil && by.stage == confirmed && by.theirs != nil && !by.theirs.Held() {
+	if t := h.transfer; t != nil && t.by != nil && t.by.stage == confirmed && t.by.theirs != nil && !t.by.theirs.Held() {
 		return
 	}
 	h.tone = true

@@ -28,6 +28,7 @@ const (
 // somebody else.
 type transfer struct {
 	by, of *leg
+	who    Party // by's, who is called back should the target not be had
 	// event is the subscription's Event; empty where by does not want to hear.
 	event string
 	// code is what by was told last or shall be told; said says that it was.
@@ -82,12 +83,12 @@ func (m *Machine) refer(l *leg, in Request) {
 		m.reply(l, in.Tx, in.Req, 416, "", nil)
 		return
 	}
-	inv, ok := m.onward(l, other)
+	inv, ok := m.onward(m.party(l), m.party(other))
 	if !ok { // cloud to cloud: nobody here whose rights could be asked
 		m.reply(l, in.Tx, in.Req, 403, "", nil)
 		return
 	}
-	t := &transfer{by: l, of: other, replaces: to.Replaces, to: to.URI}
+	t := &transfer{by: l, of: other, who: m.party(l), replaces: to.Replaces, to: to.URI}
 	accepted := sip.Respond(in.Req, 202, "", l.dlg.LocalTag)
 	accepted.AppendHeader(&sip.Contact{Address: l.dlg.Contact})
 	if sip.HeaderValue(in.Req, "Refer-Sub") == "false" { // RFC 4488
@@ -113,13 +114,12 @@ func (m *Machine) refer(l *leg, in Request) {
 // onward is the invitation for whom a transfer calls: with the rights of the
 // phone that asks for it, or of the phone that the cloud asks; shown is the party
 // that is sent on.
-func (m *Machine) onward(by, of *leg) (Invite, bool) {
-	who, shown := m.party(by), m.party(of)
+func (m *Machine) onward(who, shown Party) (Invite, bool) {
 	if who.Extension == "" {
 		who = shown
 	}
 	inv := m.cfg.Invite
-	inv.Caller, inv.For, inv.Through, inv.Silent = who, &shown, nil, false
+	inv.Caller, inv.For, inv.Through, inv.Silent, inv.Instance = who, &shown, nil, false, ""
 	return inv, who.Extension != ""
 }
 
@@ -133,13 +133,18 @@ func (m *Machine) ours(r *sip.Replaces, by *leg) bool {
 // answers.
 func (m *Machine) seek(t *transfer, inv Invite, to sip.URI) {
 	m.best = failure{}
-	m.hunt = &hunt{host: t.of, transfer: t}
-	m.do(Arm{"patience", m.cfg.Patience}, Transfer{Invite: inv, To: to})
+	m.hunt = &hunt{host: t.of, transfer: t, onward: &Transfer{Invite: inv, To: to}}
+	m.do(Arm{"patience", m.cfg.Patience}, *m.hunt.onward)
 }
 
 // fruitless ends a hunt that has found nobody: the call, or the transfer alone.
 func (m *Machine) fruitless(end End) {
-	if m.hunt == nil || m.hunt.transfer == nil {
+	switch {
+	case m.hunt != nil && m.hunt.recall != nil:
+		m.cause = m.hunt.recall.cause
+		m.finish(m.hunt.recall.end)
+		return
+	case m.hunt == nil || m.hunt.transfer == nil:
 		m.finish(end)
 		return
 	}
@@ -157,14 +162,17 @@ func (m *Machine) fruitless(end End) {
 }
 
 // transferFailed says so. Where whoever sent the other party on has hung up
-// already, nobody is left to talk to.
+// already, it is called back.
 func (m *Machine) transferFailed(code int, phrase string) {
 	t := m.transfer
 	m.settleTransfer(code, phrase)
 	if t != nil && t.by == nil {
-		m.finish(End{ByUs, code, "the transfer failed"})
+		m.callBack(t, transferEnd(code))
 	}
 }
+
+// transferEnd ends a call whose transfer has failed with nobody left to talk to.
+func transferEnd(code int) End { return End{ByUs, code, "the transfer failed"} }
 
 // endHunt takes back what a hunt has armed, and lets its plan go.
 func (m *Machine) endHunt() {
@@ -330,11 +338,13 @@ func (m *Machine) moved(in Moved) {
 func (m *Machine) keptBack(a *away, code int) {
 	m.swap(m.leg(a.leg.id), a.leg)
 	m.keep(a.leg)
+	if m.transfer != nil {
+		m.transfer.of = a.leg
+	}
 	switch {
 	case m.end != nil:
 		m.leave(a.leg, *m.end)
 	case code == 491 && m.transfer != nil: // it is just changing its session
-		m.transfer.of = a.leg
 		m.do(Arm{"move", moveAgain})
 	case code == 481 && m.theirsToReplace(): // the cloud means a dialog of its own
 	default:
@@ -352,8 +362,7 @@ func (m *Machine) theirsToReplace() bool {
 	if t == nil || t.by == nil || m.party(t.by).Extension != "" {
 		return false
 	}
-	t.of = m.peer(t.by)
-	inv, ok := m.onward(t.by, t.of)
+	inv, ok := m.onward(m.party(t.by), m.party(t.of))
 	if ok {
 		m.seek(t, inv, t.to)
 		m.hunt.headers = []sip.Header{t.replaces.Header()}
