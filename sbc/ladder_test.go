@@ -155,17 +155,20 @@ func newStage(t *testing.T, lines []calltest.Line, mute bool) *stage {
 	cfg := site(t)
 	cfg.Lines = nil
 	cfg.Clients = []Client{{Name: "actors", Address: netip.MustParseAddr("127.0.0.1"), Extensions: []string{"22", "23", "24"}}}
-	if slices.ContainsFunc(lines, func(l calltest.Line) bool { return slices.Equal(l.Words, []string{"srtp"}) }) {
-		for name, side := range cfg.Sides {
-			side.SRTP = sdp.Preferred
-			cfg.Sides[name] = side
+	for name, side := range cfg.Sides {
+		for _, l := range lines {
+			switch strings.Join(l.Words, " ") {
+			case "srtp":
+				side.SRTP = sdp.Preferred
+			case "srtp required":
+				side.SRTP = sdp.Required
+			case "ice":
+				side.ICE = sdp.ICERequired
+			case "convert":
+				side.Transcode = true
+			}
 		}
-	}
-	if slices.ContainsFunc(lines, func(l calltest.Line) bool { return slices.Equal(l.Words, []string{"convert"}) }) {
-		for name, side := range cfg.Sides {
-			side.Transcode = true
-			cfg.Sides[name] = side
-		}
+		cfg.Sides[name] = side
 	}
 	cfg.Sides[cfg.Clients[0].Side()] = cfg.Sides[LAN]
 	st.s.Configure(cfg)
@@ -205,7 +208,7 @@ func (st *stage) line(l calltest.Line) {
 		st.plans(f)
 	case f[0] == "show":
 		st.show = f[1:]
-	case f[0] == "srtp", f[0] == "convert": // the configuration has it
+	case f[0] == "srtp", f[0] == "ice", f[0] == "convert": // the configuration has it
 	case f[0] == "digit":
 		id, _ := strconv.Atoi(strings.TrimPrefix(f[1], "B"))
 		for _, o := range st.owners() {

@@ -135,6 +135,12 @@ func (m *Machine) mediaOpened(in MediaOpened) {
 		m.closeMedia(l)
 		return
 	}
+	if l.incoming && l.theirs != nil { // nobody shall ring for what cannot be answered
+		if err := l.local.Refuses(l.theirs); err != nil {
+			m.unanswerable(l, err)
+			return
+		}
+	}
 	if l.takes != nil {
 		m.take(l)
 		return
@@ -142,6 +148,17 @@ func (m *Machine) mediaOpened(in MediaOpened) {
 	if l.stage == opening {
 		m.dial(l)
 	}
+}
+
+// unanswerable refuses a caller, or a newcomer, whose offer does not fit the side's policy.
+func (m *Machine) unanswerable(l *leg, err error) {
+	if m.misfit = err; l.takes == nil {
+		m.finish(End{ByCaller, 488, err.Error()})
+		return
+	}
+	l.takes = nil
+	m.dismiss(l, 488)
+	m.misfit = nil
 }
 
 func (m *Machine) mediaRefused(in MediaRefused) {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"linekeeper/sbc/policy"
+	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
 
@@ -61,6 +62,12 @@ func (m *Machine) reasons(end End) policy.Cause {
 	switch {
 	case end.Blame == ByUs && end.Code == 200:
 		return policy.Elsewhere()
+	case end.Code == 488 && m.misfit != nil: // the description of who is let go, as a rule
+		c := policy.Own(488)
+		if _, text := sdp.Warning(m.misfit); text != "" {
+			c.Text = text
+		}
+		return c
 	case end.Blame == ByUs || end.Blame == Unknown:
 		return policy.Own(end.Code)
 	case m.end != nil:

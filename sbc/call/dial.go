@@ -18,6 +18,7 @@ func (m *Machine) dial(l *leg) {
 	if offer := m.hunt.offer(); offer != nil {
 		mine, err := l.local.Offer(offer)
 		if err != nil {
+			m.misfit = err
 			m.fruitless(End{ByCaller, 488, err.Error()})
 			return
 		}

@@ -73,6 +73,7 @@ type rig struct {
 	over   bool
 	pen    calltest.Pen
 	srtp   sdp.Policy
+	ice    sdp.ICEPolicy
 	// convert says that the relay can make codecs of each other.
 	convert bool
 	// invites are the transactions of incoming legs.
@@ -110,7 +111,11 @@ func (r *rig) act(f []string) {
 	case f[0] == "insist":
 		r.plan.Insist = true
 	case f[0] == "srtp":
-		r.srtp = sdp.Preferred
+		if r.srtp = sdp.Preferred; len(f) > 1 && f[1] == "required" {
+			r.srtp = sdp.Required
+		}
+	case f[0] == "ice":
+		r.ice = sdp.ICERequired
 	case f[0] == "convert":
 		r.convert = true
 	case f[0] == "digit":
@@ -355,7 +360,7 @@ func (r *rig) perform(e Effect) []Input {
 	case Open:
 		seed := make([]byte, 32)
 		seed[0] = byte(e.Leg)
-		return []Input{MediaOpened{e.Leg, sdp.Local{SRTP: r.srtp, Convert: r.convert, Addr: netip.MustParseAddr("192.0.2.1"), Port: 20000 + 2*uint16(e.Leg), SessionID: 1, Version: 1, Keys: seed}}}
+		return []Input{MediaOpened{e.Leg, sdp.Local{SRTP: r.srtp, ICE: r.ice, Convert: r.convert, Addr: netip.MustParseAddr("192.0.2.1"), Port: 20000 + 2*uint16(e.Leg), SessionID: 1, Version: 1, Keys: seed}}}
 	case Media:
 		kind := ""
 		if e.Flow.UDPTL {

@@ -66,6 +66,8 @@ type Machine struct {
 	// caller whom it has reached.
 	cause     policy.Cause
 	connected []sip.Header
+	// misfit is why a description could not be agreed to, where that ends the call.
+	misfit error
 	// diverted are the phones that have sent the call on, the latest first.
 	diverted []policy.Divert
 	// transfer is a REFER under way, away a leg on offer to another call.

@@ -188,6 +188,13 @@ func (m *Machine) relayOffer(l, other *leg, in Request, offer *sdp.Session) {
 	r := &relay{from: l.id, to: other.id, tx: in.Tx, req: in.Req, offer: offer}
 	var body []byte
 	if offer != nil {
+		if err := l.local.Refuses(offer); err != nil {
+			if offer.Fax() {
+				l.local.NoFax, other.local.NoFax = true, true
+			}
+			m.replyMisfit(l, in.Tx, in.Req, err)
+			return
+		}
 		was := other.local
 		mine, err := other.local.Offer(offer)
 		if err != nil {

@@ -1,8 +1,10 @@
 package call
 
 import (
+	"strconv"
 	"time"
 
+	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
 
@@ -73,6 +75,20 @@ func (m *Machine) replyAfter(l *leg, tx TxID, req *sip.Request, code int, after 
 	m.do(Respond{tx, resp})
 }
 
+// replyMisfit refuses an offer of the leg's dialog and says what is wrong with it.
+func (m *Machine) replyMisfit(l *leg, tx TxID, req *sip.Request, err error) {
+	m.do(Respond{tx, m.compose(l, req, 488, "", nil, warnings(err)...)})
+}
+
+// warnings say in a 488 what does not fit (RFC 3261 20.43).
+func warnings(err error) []sip.Header {
+	code, text := sdp.Warning(err)
+	if code == 0 {
+		return nil
+	}
+	return []sip.Header{sip.NewHeader("Warning", strconv.Itoa(code)+" linekeeper "+sip.Quote(text))}
+}
+
 // refuse gives a caller the final answer of a call that nobody took.
 func (m *Machine) refuse(a *leg, end End) {
 	phrase := ""
@@ -96,6 +112,11 @@ func (m *Machine) refuse(a *leg, end End) {
 	}
 	for _, h := range m.refusal(end) {
 		resp.AppendHeader(h)
+	}
+	if end.Code == 488 && end.Blame == ByCaller {
+		for _, h := range warnings(m.misfit) {
+			resp.AppendHeader(h)
+		}
 	}
 	resp.AppendHeader(m.session(a))
 	resp.AppendHeader(sip.NewHeader("Server", m.cfg.Agent))

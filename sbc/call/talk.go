@@ -56,6 +56,7 @@ func (m *Machine) won(l *leg, a *ask, resp *sip.Response) {
 	if err != nil {
 		m.acknowledge(l, a.seq, nil)
 		l.stage = confirmed
+		m.misfit = err
 		m.finish(End{blameOf(l), 488, l.aim.name + ": " + err.Error()})
 		return
 	}

@@ -86,6 +86,10 @@ func (m *Machine) earlyUpdate(l *leg, t *talk, in Request) {
 // need not know: another address, another order of codecs. Else it is carried
 // across by UPDATE, or refused with 504 (RFC 3311 5.2).
 func (m *Machine) earlyOffer(l *leg, t *talk, in Request, offer *sdp.Session) {
+	if err := t.local.Refuses(offer); err != nil {
+		m.replyMisfit(l, in.Tx, in.Req, err)
+		return
+	}
 	ol, ot := m.opposite(l, t)
 	heard := m.hunt != nil && (l.incoming || t == m.hunt.heard)
 	if ol != nil && m.answerHere(l, t, ot, in, offer, heard) {

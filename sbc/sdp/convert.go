@@ -22,7 +22,7 @@ func converts(list []Format) bool {
 // else: where nothing of it is known here, or all of it was refused. Key presses
 // are added wherever they are missing.
 func (l *Local) widen(formats, from []Format) []Format {
-	if !l.Convert || !converts(from) {
+	if !l.Convert && !l.Presses || !converts(from) {
 		return formats
 	}
 	var voice, rest []Format
@@ -33,7 +33,7 @@ func (l *Local) widen(formats, from []Format) []Format {
 			voice = append(voice, f)
 		}
 	}
-	wanted := l.Wide || !l.meets(voice)
+	wanted := l.Convert && (l.Wide || !l.meets(voice))
 	for _, f := range convertible {
 		_, there := find(voice, f)
 		if !there && wanted && l.permits(f) && (l.Wide || l.knows(f)) {
@@ -75,10 +75,10 @@ func (l *Local) meets(voice []Format) bool {
 // adopt adds to what both legs have, out of this one's offer, what the relay can
 // make of the other one's answer: a codec where none is shared, and key presses.
 func (l *Local) adopt(shared, answer, offer []Format) []Format {
-	if !l.Convert || !converts(answer) {
+	if !l.Convert && !l.Presses || !converts(answer) {
 		return shared
 	}
-	voice := false
+	voice := !l.Convert
 	for _, f := range allowed(shared, l.Codecs, false) {
 		voice = voice || !f.Auxiliary()
 	}

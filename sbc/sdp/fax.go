@@ -51,11 +51,21 @@ func quiet(m *Media) {
 	}
 }
 
-// fax is our description of a fax, out of the other leg's. UDPTL has no encryption:
-// where SRTP is required there is none.
+// barsFax says why there can be no fax: UDPTL has no encryption, and ours no ICE.
+func (l *Local) barsFax() error {
+	switch {
+	case l.SRTP == Required:
+		return fmt.Errorf("fax: %w", ErrSRTP)
+	case l.ICE == ICERequired:
+		return fmt.Errorf("fax: %w", ErrICE)
+	}
+	return nil
+}
+
+// fax is our description of a fax, out of the other leg's.
 func (l *Local) fax(of *Media) (Media, error) {
-	if l.SRTP == Required {
-		return Media{}, fmt.Errorf("fax: %w", ErrSRTP)
+	if err := l.barsFax(); err != nil {
+		return Media{}, err
 	}
 	return Media{Kind: "image", Proto: of.Proto, List: of.List, Direction: of.Effective(), Carried: of.Carried}, nil
 }

@@ -80,7 +80,9 @@ func (l *Local) Flow(mine, theirs *Session) (Flow, error) {
 	if len(f.Formats) == 0 {
 		return Flow{}, fmt.Errorf("flow: %w", ErrNoCodec)
 	}
-	f.ICE = l.checks(m, t)
+	if f.ICE = l.checks(m, t); f.ICE == nil && l.ICE == ICERequired {
+		return Flow{}, fmt.Errorf("flow: %w", ErrICE)
+	}
 	if f.DTLS = l.handshake(m, t); f.DTLS != nil && len(m.Crypto) == 0 || f.DTLS != nil && len(t.Crypto) == 0 {
 		if l.setup = Passive; f.DTLS.Client {
 			l.setup = Active
@@ -103,10 +105,10 @@ func (l *Local) Flow(mine, theirs *Session) (Flow, error) {
 func (f *Flow) Secure() bool { return f.Out != nil || f.DTLS != nil }
 
 func (l *Local) faxFlow(t *Media) (Flow, error) {
-	switch {
-	case l.SRTP == Required:
-		return Flow{}, fmt.Errorf("flow: %w: a fax in the clear", ErrSRTP)
-	case !t.Addr.IsValid():
+	if err := l.barsFax(); err != nil {
+		return Flow{}, fmt.Errorf("flow: %w", err)
+	}
+	if !t.Addr.IsValid() {
 		return Flow{}, fmt.Errorf("flow: %w", ErrAddress)
 	}
 	return Flow{Remote: netip.AddrPortFrom(t.Addr, t.Port), UDPTL: true, Send: true, Recv: true}, nil

@@ -22,7 +22,12 @@ const (
 	ICELite
 	// ICEFull offers candidates and checks those of the peer.
 	ICEFull
+	// ICERequired does so too and refuses peers without candidates.
+	ICERequired
 )
+
+// Full says whether candidates are offered.
+func (p ICEPolicy) Full() bool { return p >= ICEFull }
 
 // Bounds of what is read (RFC 8839 5.3, 5.4).
 const (
@@ -175,7 +180,7 @@ func (l *Local) iceOf(mux bool) (ICE, error) {
 	for component := 1; component <= 2 && !(mux && component == 2); component++ {
 		host := netip.AddrPortFrom(l.Addr, l.Port+uint16(component-1))
 		i.Candidates = append(i.Candidates, Candidate{"1", component, Priority(PreferHost, component), host, "host", netip.AddrPort{}})
-		if l.ICE == ICEFull && l.Public.IsValid() && l.Public != l.Addr && l.Public.Is4() == l.Addr.Is4() {
+		if l.ICE.Full() && l.Public.IsValid() && l.Public != l.Addr && l.Public.Is4() == l.Addr.Is4() {
 			i.Candidates = append(i.Candidates, Candidate{"2", component, Priority(PreferReflexive, component),
 				netip.AddrPortFrom(l.Public, host.Port()), "srflx", host})
 		}

@@ -29,6 +29,8 @@ var (
 	// ErrSRTP says that the peer's encryption does not fit our policy: plain
 	// where SRTP is required, SRTP where it is off, or no common suite.
 	ErrSRTP = errors.New("no acceptable media encryption")
+	// ErrICE says that the peer shows no candidates that we could check, where ICE is required.
+	ErrICE = errors.New("no usable ICE candidates")
 	// ErrAnswer says that an answer does not fit the offer.
 	ErrAnswer = errors.New("answer does not match the offer")
 	// ErrAddress says that the peer's media address is unusable, a host name say.
@@ -36,6 +38,20 @@ var (
 	// ErrKeys says that Local.Keys is shorter than 16 bytes though a key is due.
 	ErrKeys = errors.New("fewer than 16 random bytes for media keys")
 )
+
+// Warning is the warn-code and text that tell a peer what does not fit (RFC 3261
+// 20.43, which has none for ICE); 0: nothing to tell.
+func Warning(err error) (code int, text string) {
+	switch {
+	case errors.Is(err, ErrICE):
+		return 399, "ICE candidates are required"
+	case errors.Is(err, ErrSRTP):
+		return 302, "Incompatible transport protocol: media encryption"
+	case errors.Is(err, ErrNoCodec):
+		return 305, "Incompatible media format"
+	}
+	return 0, ""
+}
 
 // Local is our own end of one leg: fill in the exported fields once, keep it
 // for the life of the leg. It remembers what the leg has agreed on: order of
@@ -59,7 +75,8 @@ type Local struct {
 	// Convert says that the relay can make G.711 and G.722 of each other, and key
 	// presses of either form: they are offered where the other leg has but another
 	// one. Wide offers all of them: the peer has refused what the other leg has.
-	Convert, Wide bool
+	// Presses does so with the key presses alone.
+	Convert, Wide, Presses bool
 	// NoFax says that T.38 was refused: speech may have to carry a fax, so silence
 	// and echoes are to be left as they are.
 	NoFax bool
@@ -67,9 +84,10 @@ type Local struct {
 	// Offered to us it is always accepted.
 	Mux bool
 	// Certificate is the fingerprint of ours; zero: no DTLS-SRTP. DTLS offers keys
-	// by it instead of SDES, and prefers it in an offer that has both.
+	// by it instead of SDES, and prefers it in an offer that has both. Sole takes keys
+	// in no other way than it offers them.
 	Certificate Fingerprint
-	DTLS        bool
+	DTLS, Sole  bool
 	// ICE says what is done about candidates. Public is our address as a STUN
 	// server saw it, for the second candidate; invalid: not known.
 	ICE    ICEPolicy
@@ -114,7 +132,7 @@ func (l *Local) Offer(from *Session) (*Session, error) {
 	if err := l.secure(&m); err != nil {
 		return nil, err
 	}
-	if l.ICE == ICEFull {
+	if l.ICE.Full() {
 		var err error
 		if m.Mux = true; l.ice.peer == "" {
 			l.ice.offered = true
@@ -232,6 +250,18 @@ func (l *Local) Answer(offer, from *Session) (*Session, error) {
 	return l.describe(layoutOf(offer.Media), m, offer.Time), nil
 }
 
+// Refuses says why we will not answer an offer, whatever the other leg may say to
+// it: ErrSRTP or ErrICE. nil: our side of it is acceptable.
+func (l *Local) Refuses(offer *Session) error {
+	if offer.Fax() {
+		return l.barsFax()
+	}
+	if _, _, _, err := l.choose(offer); errors.Is(err, ErrSRTP) || errors.Is(err, ErrICE) {
+		return err
+	}
+	return nil
+}
+
 // common are the formats of the other leg's answer that this leg offered, with
 // this leg's numbers and in the order of the answer, so that both ends prefer the same codec.
 func common(answer, offer []Format) []Format {
@@ -278,9 +308,13 @@ func (l *Local) choose(offer *Session) (section int, crypto *Crypto, dtls bool, 
 		if m.Kind != "audio" || m.Port == 0 || !m.rtp() {
 			continue
 		}
+		if l.ICE == ICERequired && !l.checkable(m) {
+			err = ErrICE
+			continue
+		}
 		err = ErrSRTP
 		crypto = l.pick(m)
-		dtls = l.SRTP != Off && l.Certificate != Fingerprint{} && m.byDTLS()
+		dtls = l.SRTP != Off && l.Certificate != Fingerprint{} && m.byDTLS() && (l.DTLS || !l.Sole)
 		if dtls && crypto != nil && m.plain() && !l.DTLS {
 			dtls = false // best effort with both: ours is SDES
 		}
@@ -299,7 +333,7 @@ func (l *Local) choose(offer *Session) (section int, crypto *Crypto, dtls bool, 
 // pick is the first crypto line that we can do; nil: none, or SRTP is off.
 func (l *Local) pick(m *Media) *Crypto {
 	for j := range m.Crypto {
-		if l.SRTP != Off && m.Crypto[j].usable(l.suites()) {
+		if l.SRTP != Off && !(l.DTLS && l.Sole) && m.Crypto[j].usable(l.suites()) {
 			return &m.Crypto[j]
 		}
 	}

@@ -258,3 +258,138 @@ func TestSecretsOfADescriptionArePrintedByNobody(t *testing.T) {
 		t.Error("the password of ICE is not in the description")
 	}
 }
+
+// TestKeysComeInNoOtherWayThanTheSideWants answers every kind of offer under each wish.
+func TestKeysComeInNoOtherWayThanTheSideWants(t *testing.T) {
+	const line = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5"
+	cert := FingerprintOf([]byte("peer"))
+	hash := "a=fingerprint:" + cert.Hash + " " + cert.Value
+	offers := map[string][]string{
+		"sdes": {"RTP/SAVP 8", line}, "dtls": {"UDP/TLS/RTP/SAVP 8", hash, "a=setup:actpass"},
+		"both": {"RTP/AVP 8", line, hash, "a=setup:actpass"}, "plain": {"RTP/AVP 8"},
+	}
+	for _, c := range []struct {
+		policy     Policy
+		dtls, sole bool
+		want       map[string]string
+		offered    string
+	}{
+		{Required, false, false, map[string]string{"sdes": "sdes", "dtls": "dtls", "both": "sdes", "plain": "refused"}, "RTP/SAVP sdes"},
+		{Required, false, true, map[string]string{"sdes": "sdes", "dtls": "refused", "both": "sdes", "plain": "refused"}, "RTP/SAVP sdes"},
+		{Required, true, false, map[string]string{"sdes": "sdes", "dtls": "dtls", "both": "dtls", "plain": "refused"}, "UDP/TLS/RTP/SAVP dtls"},
+		{Required, true, true, map[string]string{"sdes": "refused", "dtls": "dtls", "both": "dtls", "plain": "refused"}, "UDP/TLS/RTP/SAVP dtls"},
+		{Preferred, false, true, map[string]string{"sdes": "sdes", "dtls": "refused", "both": "sdes", "plain": "plain"}, "RTP/AVP sdes"},
+		{Preferred, true, true, map[string]string{"sdes": "refused", "dtls": "dtls", "both": "dtls", "plain": "plain"}, "RTP/AVP dtls"},
+		{Off, true, true, map[string]string{"sdes": "refused", "dtls": "refused", "both": "plain", "plain": "plain"}, "RTP/AVP plain"},
+	} {
+		at := fmt.Sprintf("policy %d, dtls %v, sole %v", c.policy, c.dtls, c.sole)
+		for name, want := range c.want {
+			l := dtlsLeg(1, c.policy, c.dtls)
+			l.Sole = c.sole
+			offer := audio("10.0.0.5", 4000, offers[name]...)
+			refusal := l.Refuses(offer)
+			mine, err := l.Answer(offer, nil)
+			if got := kindOf(mine, err); got != want || (refusal != nil) != (want == "refused") || refusal != nil && !errors.Is(refusal, ErrSRTP) {
+				t.Errorf("%s: %s gets %s (%v), refused beforehand: %v", at, name, got, err, refusal)
+			}
+		}
+		l := dtlsLeg(1, c.policy, c.dtls)
+		l.Sole = c.sole
+		offer := must[*Session](t)(l.Offer(nil))
+		if got := offer.Media[0].Proto + " " + kindOf(offer, nil); got != c.offered {
+			t.Errorf("%s: offers %s", at, got)
+		}
+	}
+}
+
+// kindOf says how a description of ours agrees on keys.
+func kindOf(s *Session, err error) string {
+	switch {
+	case err != nil:
+		return "refused"
+	case len(s.Media[0].Crypto) > 0 && len(s.Media[0].Fingerprints) == 0:
+		return "sdes"
+	case len(s.Media[0].Fingerprints) > 0 && len(s.Media[0].Crypto) == 0:
+		return "dtls"
+	case len(s.Media[0].Fingerprints) > 0:
+		return "both"
+	}
+	return "plain"
+}
+
+// TestPeersWithoutCandidatesAreRefusedWhereICEIsRequired looks at both directions, and
+// at a fax, which goes without ICE.
+func TestPeersWithoutCandidatesAreRefusedWhereICEIsRequired(t *testing.T) {
+	const host = "a=candidate:1 1 UDP 2130706431 10.0.0.5 4000 typ host"
+	ice := []string{"RTP/AVP 8", "a=ice-ufrag:abcd", "a=ice-pwd:0123456789012345678901"}
+	fax := wire(t, &Session{Origin: Origin{User: "-", Addr: netip.MustParseAddr("10.0.0.5")}, Name: "-", Time: "0 0",
+		Media: []Media{{Kind: "image", Proto: "udptl", List: []string{"t38"}, Port: 4000, Addr: netip.MustParseAddr("10.0.0.5")}}})
+	if !fax.Fax() {
+		t.Fatal("the fax is none")
+	}
+	for what, c := range map[string]struct {
+		peer    *Session
+		refused bool
+	}{
+		"candidates":                 {audio("10.0.0.5", 4000, append(ice, host)...), false},
+		"candidates that come later": {audio("10.0.0.5", 4000, ice...), false},
+		"none":                       {audio("10.0.0.5", 4000, "RTP/AVP 8"), true},
+		"an ALG that changed c=":     {audio("10.0.0.9", 4000, append(ice, host)...), true},
+		"a lite agent":               {audio("10.0.0.5", 4000, append(ice, host, "a=ice-lite")...), false},
+		"a fax":                      {fax, true},
+	} {
+		l := leg(1, Off)
+		l.ICE = ICERequired
+		if err := l.Refuses(c.peer); (err != nil) != c.refused || err != nil && !errors.Is(err, ErrICE) {
+			t.Errorf("%s: refuses with %v", what, err)
+		}
+		if _, err := l.Answer(c.peer, c.peer); (err != nil) != c.refused || err != nil && !errors.Is(err, ErrICE) {
+			t.Errorf("%s: answers %v", what, err)
+		}
+		from := c.peer
+		if c.peer.Fax() { // which leaves the box only where it is no longer required
+			l.ICE = ICEFull
+		}
+		mine := must[*Session](t)(l.Offer(from))
+		l.ICE = ICERequired
+		if _, err := l.Flow(mine, c.peer); (err != nil) != c.refused || err != nil && !errors.Is(err, ErrICE) {
+			t.Errorf("%s: as an answer %v", what, err)
+		}
+	}
+	for err, want := range map[error]int{fmt.Errorf("a: %w", ErrICE): 399, ErrSRTP: 302, ErrNoCodec: 305, ErrAddress: 0} {
+		if code, text := Warning(err); code != want || (text == "") != (want == 0) {
+			t.Errorf("%v warns %d %q", err, code, text)
+		}
+	}
+}
+
+// TestKeyPressesAreOfferedWithoutTranscoding lets a side add telephone-event where it
+// may not add codecs.
+func TestKeyPressesAreOfferedWithoutTranscoding(t *testing.T) {
+	names := func(s *Session) (out string) {
+		for _, f := range s.Audio().Formats {
+			out += f.Name + " "
+		}
+		return out
+	}
+	from := audio("10.0.0.5", 4000, "RTP/AVP 9")
+	for _, c := range []struct {
+		convert, presses bool
+		want             string
+	}{{false, false, "G722 "}, {false, true, "G722 telephone-event "}, {true, false, "G722 PCMA PCMU telephone-event "}} {
+		l := leg(1, Off)
+		l.Convert, l.Presses = c.convert, c.presses
+		if got := names(must[*Session](t)(l.Offer(from))); got != c.want {
+			t.Errorf("%+v offers %s", c, got)
+		}
+	}
+	l := leg(1, Off)
+	l.Presses = true
+	offer := audio("10.0.0.5", 4000, "RTP/AVP 8 101", "a=rtpmap:101 telephone-event/8000")
+	if got := names(must[*Session](t)(l.Answer(offer, audio("10.0.0.6", 4000, "RTP/AVP 8")))); got != "PCMA telephone-event " {
+		t.Errorf("answers %s", got)
+	}
+	if _, err := l.Answer(offer, audio("10.0.0.6", 4000, "RTP/AVP 0")); !errors.Is(err, ErrNoCodec) {
+		t.Errorf("transcodes without being told: %v", err)
+	}
+}

@@ -38,7 +38,7 @@ func (p *Pen) Dress(t *testing.T, m sip.Message, words []string) {
 		case "savp":
 			sip.SetBody(m, "application/sdp", []byte(strings.Replace(Describe("", p.version, "PCMA"), "RTP/AVP", "RTP/SAVP", 1)+
 				"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5\r\n"))
-		case "fax", "video":
+		case "fax", "video", "ice":
 			p.odd(m, key, val)
 		case "garbage":
 			sip.SetBody(m, "application/sdp", []byte("v=0\r\nm=nonsense\r\n"))
@@ -162,7 +162,7 @@ func Describe(dir string, ver uint64, codecs string) string {
 }
 
 // odd describes what is no speech: video, or T.38 in the place of the audio, of which
-// "off" takes no section and "again" says the same once more.
+// "off" takes no section and "again" says the same once more; and speech with ICE.
 func (p *Pen) odd(m sip.Message, key, val string) {
 	if key == "video" {
 		sip.SetBody(m, "application/sdp", []byte("v=0\r\no=- 1 1 IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=video 5000 RTP/AVP 97\r\n"))
@@ -170,6 +170,11 @@ func (p *Pen) odd(m sip.Message, key, val string) {
 	}
 	if val != "again" {
 		p.version++
+	}
+	if key == "ice" {
+		sip.SetBody(m, "application/sdp", []byte(Describe(val, p.version, "PCMA")+
+			"a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=candidate:1 1 UDP 2130706431 192.0.2.50 4000 typ host\r\n"))
+		return
 	}
 	sip.SetBody(m, "application/sdp", []byte(describeFax(val == "off", p.version)))
 }

@@ -20,6 +20,9 @@ func Shape(m sip.Message, show []string) string {
 		if s.Media[0].Proto != "RTP/AVP" || len(s.Media[0].Crypto) > 0 {
 			b.WriteString(" " + s.Media[0].Proto)
 		}
+		if len(s.Media[0].ICE.Candidates) > 0 {
+			b.WriteString(" ice")
+		}
 		if fs := s.Media[0].Formats; s.Media[0].Kind == "audio" && (len(fs) != 1 || fs[0].Name != "PCMA") { // not what most ladders speak
 			for _, f := range fs {
 				b.WriteString(" " + f.Name)
