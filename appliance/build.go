@@ -37,21 +37,20 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 			Summary: slices.Contains(p.Subscribe, string(event.Summary)),
 		},
 		Sides: map[string]sbc.MediaSide{
-			sbc.LAN: {Transcode: true, SRTP: policy(site.LAN.SRTP), Low: site.LAN.MediaPorts.Low, High: site.LAN.MediaPorts.High, Addr: site.LAN.MediaAddress, ICE: sdp.ICELite},
-			trunkZone: {Transcode: true, SRTP: policy(site.Provider.SRTP), Codecs: site.Provider.Codecs, Low: site.WAN.MediaPorts.Low, High: site.WAN.MediaPorts.High,
-				Addr: site.WAN.Address, DTLS: site.Provider.Keying == provider.DTLS, ICE: candidates(site.Provider.ICE)},
+			sbc.LAN: agreed(sbc.MediaSide{Low: site.LAN.MediaPorts.Low, High: site.LAN.MediaPorts.High, Addr: site.LAN.MediaAddress,
+				Transcode: site.Quality.Transcode, Presses: true}, site.LAN.SRTP, site.LAN.Keying, site.LAN.ICE),
+			trunkZone: agreed(sbc.MediaSide{Codecs: site.Provider.Codecs, Low: site.WAN.MediaPorts.Low, High: site.WAN.MediaPorts.High, Addr: site.WAN.Address,
+				Transcode: site.Quality.Transcode, Presses: true}, site.Provider.SRTP, site.Provider.Keying, site.Provider.ICE),
 		},
-		Book: number.NewBook(site.Plan()), Profile: p, Internal: site.Provider.Internal,
+		Book: number.NewBook(site.Plan()), Country: site.Site.Country, Profile: p, Internal: site.Provider.Internal,
 		PassThrough: site.LAN.PassThrough, CallTimeout: site.Survivability.CallTimeout.D(), Ring: ringTime, MainNumber: site.Site.MainNumber,
 	}
 	for _, cl := range site.LAN.Clients {
 		x := clientOf(cl)
 		c.Clients = append(c.Clients, x)
-		side := c.Sides[sbc.LAN]
+		srtp, keying, ice := cl.Media(site.LAN)
+		side := agreed(c.Sides[sbc.LAN], srtp, keying, ice)
 		side.Codecs = x.Profile.Codecs
-		if x.Profile.ICE {
-			side.ICE = sdp.ICEFull
-		}
 		c.Sides[x.Side()] = side
 	}
 	for _, e := range site.Extensions {
@@ -91,11 +90,21 @@ func serverName(site *config.Site) string {
 	return cmp.Or(site.Provider.TLS.ServerName, domain(site))
 }
 
-// candidates is what a side does about ICE that has its own address behind a NAT, or
-// may have.
-func candidates(on bool) sdp.ICEPolicy {
-	if on {
+// agreed is a side with what is wanted of its keys and paths.
+func agreed(side sbc.MediaSide, srtp provider.SRTP, keying provider.Keying, ice provider.ICE) sbc.MediaSide {
+	side.SRTP, side.DTLS, side.Sole, side.ICE = policy(srtp), keying == provider.DTLS, keying != provider.Either, candidates(ice)
+	return side
+}
+
+func candidates(i provider.ICE) sdp.ICEPolicy {
+	switch i {
+	case provider.ICERequired:
+		return sdp.ICERequired
+	case provider.ICEOffered:
 		return sdp.ICEFull
+	case provider.ICEAnswered:
+		return sdp.ICELite
+	default: // off
 	}
 	return sdp.ICEOff
 }

@@ -115,9 +115,22 @@ func TestSidesHaveTheirOwnPortsAndPolicies(t *testing.T) {
 	if wan.DTLS || wan.ICE != sdp.ICEOff || lan.ICE != sdp.ICELite {
 		t.Errorf("wan %+v, lan %+v", wan, lan)
 	}
-	site.Provider.Keying, site.Provider.ICE, site.Provider.STUN = provider.DTLS, true, []string{"stun.example"}
-	if wan = switchConfig(site, "").Sides[trunkZone]; !wan.DTLS || wan.ICE != sdp.ICEFull {
+	if wan.Sole || lan.Sole || !wan.Transcode || !lan.Transcode || !wan.Presses || !lan.Presses || got.Country != "DE" {
+		t.Errorf("wan %+v, lan %+v, country %s", wan, lan, got.Country)
+	}
+	site.Provider.Keying, site.Provider.ICE, site.Provider.STUN = provider.DTLS, provider.ICEOffered, []string{"stun.example"}
+	site.LAN.Keying, site.LAN.ICE, site.Quality.Transcode, site.Site.Country = provider.SDES, provider.ICERequired, false, "GB"
+	site.LAN.Clients = []config.Client{{Name: "x", Profile: provider.XPhone, SRTP: provider.Off, Keying: provider.DTLS, ICE: provider.ICEOff}}
+	got = switchConfig(site, "")
+	lan, wan = got.Sides[sbc.LAN], got.Sides[trunkZone]
+	if !wan.DTLS || !wan.Sole || wan.ICE != sdp.ICEFull || wan.Transcode || !wan.Presses {
 		t.Errorf("wan %+v", wan)
+	}
+	if lan.DTLS || !lan.Sole || lan.ICE != sdp.ICERequired || lan.Transcode || got.Country != "GB" {
+		t.Errorf("lan %+v, country %s", lan, got.Country)
+	}
+	if x := got.Sides["lan/x"]; x.SRTP != sdp.Off || !x.DTLS || !x.Sole || x.ICE != sdp.ICEOff || x.Low != lan.Low {
+		t.Errorf("client %+v", x)
 	}
 	if c := publicConfig(site); len(c.Servers) != 1 || c.Servers[0] != "stun.example" {
 		t.Errorf("asks %+v", c)

@@ -39,6 +39,8 @@ type Config struct {
 	Book *number.Book
 	// Profile is the provider's.
 	Profile provider.Profile
+	// Country says by its ISO 3166 code whose tones are heard.
+	Country string
 	// Internal says where calls between extensions are signalled.
 	Internal provider.Internal
 	// CallTimeout is how long the cloud may give no sign before a call goes on inside.
@@ -100,15 +102,16 @@ type Line struct {
 // MediaSide is the media policy of one side of the box.
 type MediaSide struct {
 	SRTP sdp.Policy
-	// DTLS offers keys by DTLS-SRTP instead of SDES. ICE is what is done about candidates.
-	DTLS      bool
-	ICE       sdp.ICEPolicy
-	Suites    []sdp.Suite
-	Codecs    []string
-	Low, High uint16
+	// DTLS offers keys by DTLS-SRTP instead of SDES; Sole takes them in no other way.
+	// ICE is what is done about candidates.
+	DTLS, Sole bool
+	ICE        sdp.ICEPolicy
+	Suites     []sdp.Suite
+	Codecs     []string
+	Low, High  uint16
 	// Transcode lets the relay convert between codecs that it knows where a call has
-	// no common one.
-	Transcode bool
+	// no common one, Presses key presses of one form into the other.
+	Transcode, Presses bool
 	// Addr is the media address; invalid: the one that the signalling uses.
 	Addr netip.Addr
 }

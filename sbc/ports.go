@@ -54,14 +54,14 @@ func (o *owner) open(e call.Open) []call.Input {
 	return []call.Input{call.MediaOpened{Leg: e.Leg, Local: sdp.Local{
 		Addr: local.Addr(), Port: local.Port(),
 		SessionID: binary.BigEndian.Uint64(seed[32:]) >> 2, Version: 1,
-		SRTP: side.SRTP, Suites: side.Suites, Codecs: side.Codecs, Convert: side.Transcode, Keys: seed[:32],
-		Certificate: o.s.fingerprint, DTLS: side.DTLS && o.s.fingerprint != sdp.Fingerprint{}, ICE: side.ICE, Public: o.s.seenAt(side),
+		SRTP: side.SRTP, Suites: side.Suites, Codecs: side.Codecs, Convert: side.Transcode, Presses: side.Presses, Keys: seed[:32],
+		Certificate: o.s.fingerprint, DTLS: side.DTLS && o.s.fingerprint != sdp.Fingerprint{}, Sole: side.Sole, ICE: side.ICE, Public: o.s.seenAt(side),
 	}}}
 }
 
 // seenAt is the public address for a side that offers candidates.
 func (s *Switch) seenAt(side MediaSide) netip.Addr {
-	if side.ICE != sdp.ICEFull || s.public == nil {
+	if !side.ICE.Full() || s.public == nil {
 		return netip.Addr{}
 	}
 	return s.public()
@@ -160,7 +160,7 @@ func (o *owner) play(e call.Play) {
 	switch {
 	case p == nil:
 	case e.RingBack:
-		p.stream.Play(sound.TonesOf("DE").RingBack())
+		p.stream.Play(sound.TonesOf(o.cfg.Country).RingBack())
 	default:
 		p.stream.Play(nil)
 	}

@@ -18,6 +18,10 @@ type Client struct {
 	// Transport and Port are how a trunk-like one takes calls; left out: the profile's.
 	Transport sip.Transport `yaml:"transport" apply:"newcalls" one:"|udp|tcp"`
 	Port      int           `yaml:"port" apply:"newcalls" min:"0" max:"65535"`
+	// SRTP, Keying and ICE are as for the phones; left out: the profile's, or the phones'.
+	SRTP   provider.SRTP   `yaml:"srtp" apply:"newcalls" one:"|required|preferred|off"`
+	Keying provider.Keying `yaml:"keying" apply:"newcalls" one:"|sdes|dtls|either"`
+	ICE    provider.ICE    `yaml:"ice" apply:"newcalls" one:"|off|answered|offered|required"`
 	// Auth and Password let a trunk-like one prove itself by digest; without a
 	// password its address is enough.
 	Auth     string `yaml:"auth" apply:"live" form:"account"`
@@ -36,6 +40,15 @@ func (c Client) Is() provider.Client {
 func (c Client) Peer() (sip.Transport, netip.AddrPort) {
 	p := c.Is()
 	return cmp.Or(c.Transport, p.Transport()), netip.AddrPortFrom(c.Address, uint16(cmp.Or(c.Port, int(p.Port))))
+}
+
+// Media is what is wanted of the client's media where lan stands for the phones.
+func (c Client) Media(lan LAN) (provider.SRTP, provider.Keying, provider.ICE) {
+	ice := lan.ICE
+	if c.Is().ICE && !ice.Offers() {
+		ice = provider.ICEOffered
+	}
+	return cmp.Or(c.SRTP, lan.SRTP), cmp.Or(c.Keying, lan.Keying), cmp.Or(c.ICE, ice)
 }
 
 // AuthName is the name to authenticate with.
@@ -71,6 +84,7 @@ func (r *reader) judgeClients(s *Site) {
 // judgeClient compares what a client has with what it is.
 func (r *reader) judgeClient(s *Site, c Client, path func(string) string) {
 	p := c.Is()
+	r.judgeClientMedia(s, c, path)
 	if p.Registers {
 		if len(c.Extensions) > 0 {
 			r.warn(path("extensions"), "", "%s registers its extensions by itself, with their passwords", p.Title)
@@ -98,5 +112,14 @@ func (r *reader) judgeClient(s *Site, c Client, path func(string) string) {
 	}
 	if c.Password.IsZero() && c.Auth != "" {
 		r.warn(path("auth"), "add password:", "a name without a password proves nothing")
+	}
+}
+
+// judgeClientMedia looks at how a client's speech is encrypted.
+func (r *reader) judgeClientMedia(s *Site, c Client, path func(string) string) {
+	srtp, keying, _ := c.Media(s.LAN)
+	r.judgeKeying(path("keying"), srtp, c.Keying != "")
+	if inClear(srtp, keying) && (c.SRTP != "" || c.Keying != "") {
+		r.warn(path("srtp"), "keying: dtls keeps them out of the signalling", "its media keys travel in the clear: it has no TLS")
 	}
 }

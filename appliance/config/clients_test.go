@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -74,6 +75,68 @@ func TestMistakesAboutUCServersAreFound(t *testing.T) {
 		_, ps := Parse("site.yaml", clients(entry))
 		if !strings.Contains(lines(ps), want) {
 			t.Errorf("%s: %q isn't among\n%s", entry, want, lines(ps))
+		}
+	}
+}
+
+func TestMediaOfAClientIsItsOwnTheProfilesOrThePhones(t *testing.T) {
+	s, ps := Parse("site.yaml", clients(
+		`{name: a, profile: estos-ucserver, address: 10.0.100.9}`,
+		`{name: b, profile: xphone-connect, address: 10.0.100.10, extensions: ["22"]}`,
+		`{name: c, profile: xphone-connect, address: 10.0.100.11, srtp: required, keying: dtls, ice: required, extensions: ["22"]}`,
+		`{name: d, profile: xphone-connect, address: 10.0.100.12, srtp: off, ice: off, extensions: ["22"]}`,
+	))
+	if s == nil || len(ps) != 0 {
+		t.Fatalf("problems:\n%s", lines(ps))
+	}
+	for i, want := range []string{"preferred either answered", "preferred either offered", "required dtls required", "off either off"} {
+		srtp, keying, ice := s.LAN.Clients[i].Media(s.LAN)
+		if got := fmt.Sprint(srtp, " ", keying, " ", ice); got != want {
+			t.Errorf("%s: %s, want %s", s.LAN.Clients[i].Name, got, want)
+		}
+	}
+	s.LAN.ICE = provider.ICERequired
+	if _, _, ice := s.LAN.Clients[1].Media(s.LAN); ice != provider.ICERequired {
+		t.Errorf("the profile's wish is weaker than what lan requires, and won: %s", ice)
+	}
+}
+
+func TestMistakesAboutMediaOfASideAreFound(t *testing.T) {
+	document := func(p, lan, client string) []byte {
+		doc := string(clients("{name: a, profile: xphone-connect, address: 10.0.100.9, extensions: [\"22\"]" + client + "}"))
+		doc = strings.Replace(doc, "domain: praxis.example", "domain: praxis.example"+p, 1)
+		return []byte(strings.Replace(doc, "lan:\n", "lan:\n"+lan, 1))
+	}
+	for _, c := range []struct{ provider, lan, client, want string }{
+		{", keying: sdes, srtp: off", "", "", "provider.keying: isn't used: srtp is off"},
+		{"", "  srtp: off\n  keying: dtls\n", "", "lan.keying: isn't used: srtp is off"},
+		{"", "", ", srtp: off, keying: dtls", "lan.clients[0].keying: isn't used: srtp is off"},
+		{"", "", ", srtp: required", "lan.clients[0].srtp: its media keys travel in the clear"},
+		{", srtp: required, keying: either", "", "", "provider.srtp: the media keys travel in the clear"},
+		{"", "  sip: [\"udp://:5060\"]\n  srtp: required\n", "", "lan.srtp: the phones' media keys travel in the clear"},
+		{", ice: required", "", "", "provider.ice: without a STUN server"},
+		{", ice: maybe", "", "", "one of off, offered, required"},
+		{", ice: answered", "", "", "one of off, offered, required"},
+		{"", "  ice: offerd\n", "", "did you mean offered?"},
+		{"", "  keying: srtp\n", "", "one of sdes, dtls, either"},
+	} {
+		_, ps := Parse("site.yaml", document(c.provider, c.lan, c.client))
+		if !strings.Contains(strings.ReplaceAll(lines(ps), ": warning: ", ": "), c.want) {
+			t.Errorf("%+v: %q isn't among\n%s", c, c.want, lines(ps))
+		}
+	}
+	for _, c := range []struct{ provider, lan, client string }{
+		{", srtp: required, keying: dtls, ice: true, stun: [\"stun.example:3478\"]", "", ""},
+		{"", "  srtp: required\n  keying: dtls\n  ice: required\n", ", keying: dtls"},
+	} {
+		s, ps := Parse("site.yaml", document(c.provider, c.lan, c.client))
+		if s == nil || len(ps.Of(Warning)) > 0 {
+			t.Errorf("%+v:\n%s", c, lines(ps))
+		}
+	}
+	for word, want := range map[string]provider.ICE{"true": provider.ICEOffered, "false": provider.ICEOff, "required": provider.ICERequired, "off": provider.ICEOff} {
+		if s, ps := Parse("site.yaml", document(", ice: "+word, "", "")); s == nil || s.Provider.ICE != want {
+			t.Errorf("ice: %s is %+v\n%s", word, s, lines(ps))
 		}
 	}
 }

@@ -35,6 +35,8 @@ func bare(country string) *Site {
 			SIP:        []Listen{{Transport: sip.UDP, Port: 5060}, {Transport: sip.TCP, Port: 5060}, {Transport: sip.TLS, Port: 5061}},
 			MediaPorts: PortRange{20000, 23999},
 			SRTP:       provider.Preferred,
+			Keying:     provider.Either,
+			ICE:        provider.ICEAnswered,
 		},
 		WAN:      WAN{MediaPorts: PortRange{30000, 33000}},
 		Dialplan: Dialplan{Emergency: emergency(country)},
@@ -44,7 +46,7 @@ func bare(country string) *Site {
 			HoldExternal: Duration(30 * time.Second),
 			Announce:     true,
 		},
-		Quality:  Quality{MinMOS: 3.6},
+		Quality:  Quality{MinMOS: 3.6, Transcode: true},
 		Security: Security{Ban: Ban{After: 5, For: Duration(15 * time.Minute)}},
 		Network: Network{
 			WAN: WANLink{Interface: "eth0", Mode: "dhcp"},
@@ -75,7 +77,10 @@ func emergency(country string) []string {
 
 // fill sets what the provider's profile says; the document comes after it.
 func (s *Site) fill(p provider.Profile) {
-	s.Provider.ICE = p.ICE
+	s.Provider.ICE = provider.ICEOff
+	if p.ICE {
+		s.Provider.ICE = provider.ICEOffered
+	}
 	s.Provider.Register = Register{
 		Expires:    Duration(p.Register.Expires),
 		Spacing:    Duration(p.Register.Spacing),

@@ -39,6 +39,8 @@ var acts = map[string]bool{
 	"lan.media_address": true,
 	"lan.media_ports":   true,
 	"lan.srtp":          true,
+	"lan.keying":        true,
+	"lan.ice":           true,
 	"lan.pass_through":  true,
 
 	"lan.clients[].name":       true,
@@ -46,6 +48,9 @@ var acts = map[string]bool{
 	"lan.clients[].address":    true,
 	"lan.clients[].transport":  true,
 	"lan.clients[].port":       true,
+	"lan.clients[].srtp":       true,
+	"lan.clients[].keying":     true,
+	"lan.clients[].ice":        true,
 	"lan.clients[].auth":       true,
 	"lan.clients[].password":   true,
 	"lan.clients[].extensions": true,
@@ -108,6 +113,7 @@ var acts = map[string]bool{
 
 	"quality.min_mos":   true,
 	"quality.max_calls": true,
+	"quality.transcode": true,
 
 	"security.allow":     true,
 	"security.deny":      true,

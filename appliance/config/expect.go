@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"linekeeper/sbc/number"
+	"linekeeper/sbc/provider"
 )
 
 // expectation is what a single value must be.
@@ -70,7 +71,11 @@ func expect(t reflect.Type, tag reflect.StructTag) expectation {
 	}
 	if one := tag.Get("one"); one != "" {
 		words := strings.Split(one, "|")
-		return expectation{"one of " + strings.Join(nonEmpty(words), ", "), nonEmpty(words)[0], words[0] == "", true, "!!str"}
+		e := expectation{"one of " + strings.Join(nonEmpty(words), ", "), nonEmpty(words)[0], words[0] == "", true, "!!str"}
+		if t == reflect.TypeFor[provider.ICE]() {
+			e.kinds += " !!bool"
+		}
+		return e
 	}
 	if f, ok := formOf(tag.Get("form")); ok {
 		return expectation{f.what, f.example, tag.Get("need") != "yes", true, text}
@@ -143,6 +148,9 @@ func setPlain(e expectation, v reflect.Value, text string, tag reflect.StructTag
 		}
 		v.SetFloat(n)
 	case reflect.String:
+		if v.Type() == reflect.TypeFor[provider.ICE]() {
+			text = iceWord(text)
+		}
 		if one := tag.Get("one"); one != "" {
 			return setWord(v, text, nonEmpty(strings.Split(one, "|")))
 		}
@@ -154,6 +162,17 @@ func setPlain(e expectation, v reflect.Value, text string, tag reflect.StructTag
 		v.SetString(text)
 	}
 	return "", ""
+}
+
+// iceWord is what true and false mean of candidates: offered, and off.
+func iceWord(text string) string {
+	switch {
+	case strings.EqualFold(text, "true"):
+		return string(provider.ICEOffered)
+	case strings.EqualFold(text, "false"):
+		return string(provider.ICEOff)
+	}
+	return text
 }
 
 func setWord(v reflect.Value, text string, words []string) (complaint, hint string) {

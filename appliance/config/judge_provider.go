@@ -66,12 +66,26 @@ func (r *reader) judgeTLS(s *Site) {
 	if t != (TLS{}) && !usesTLS {
 		r.warn("provider.tls", "", "isn't used: the provider is reached by %s", s.Provider.Transport)
 	}
-	if s.Provider.SRTP == provider.Required && s.Provider.Keying == provider.SDES && !usesTLS {
-		r.warn("provider.srtp", "use a tls server", "the media keys travel in the clear over %s", s.Provider.Transport)
+	if inClear(s.Provider.SRTP, s.Provider.Keying) && !usesTLS {
+		r.warn("provider.srtp", "use a tls server, or keying: dtls", "the media keys travel in the clear over %s", s.Provider.Transport)
 	}
 	tlsPhones := slices.ContainsFunc(s.LAN.SIP, func(l Listen) bool { return l.Transport == sip.TLS })
-	if s.LAN.SRTP == provider.Required && !tlsPhones && len(s.LAN.SIP) > 0 {
-		r.warn("lan.srtp", `add "tls://:5061" to lan.sip`, "the phones' media keys travel in the clear")
+	if inClear(s.LAN.SRTP, s.LAN.Keying) && !tlsPhones && len(s.LAN.SIP) > 0 {
+		r.warn("lan.srtp", `add "tls://:5061" to lan.sip, or keying: dtls`, "the phones' media keys travel in the clear")
+	}
+	r.judgeKeying("provider.keying", s.Provider.SRTP, s.Provider.Keying != s.Profile().Keying)
+	r.judgeKeying("lan.keying", s.LAN.SRTP, s.LAN.Keying != provider.Either)
+}
+
+// inClear says whether encryption is insisted on with keys that the signalling carries.
+func inClear(srtp provider.SRTP, keying provider.Keying) bool {
+	return srtp == provider.Required && (keying == provider.SDES || keying == provider.Either)
+}
+
+// judgeKeying finds a way of agreeing on keys that nobody will ask for.
+func (r *reader) judgeKeying(path string, srtp provider.SRTP, wanted bool) {
+	if srtp == provider.Off && wanted {
+		r.warn(path, "take it away, or set srtp", "isn't used: srtp is off")
 	}
 }
 
@@ -103,7 +117,7 @@ func (r *reader) judgeRegister(s *Site) {
 	if p := s.Survivability.Probe; p.Fast > p.Interval {
 		r.wrong("survivability.probe.fast", "", "is slower than interval (%s)", p.Interval)
 	}
-	if s.Provider.ICE && len(s.Provider.STUN) == 0 {
+	if s.Provider.ICE.Offers() && len(s.Provider.STUN) == 0 {
 		r.warn("provider.ice", `add stun: ["stun.example:3478"]`, "without a STUN server only private candidates can be offered")
 	}
 }

@@ -81,8 +81,8 @@ type Provider struct {
 	Transport sip.Transport     `yaml:"transport" apply:"restart" one:"|udp|tcp|tls"`
 	TLS       TLS               `yaml:"tls" apply:"restart"`
 	SRTP      provider.SRTP     `yaml:"srtp" apply:"newcalls" one:"|required|preferred|off"`
-	Keying    provider.Keying   `yaml:"keying" apply:"newcalls" one:"|sdes|dtls"`
-	ICE       bool              `yaml:"ice" apply:"newcalls"`
+	Keying    provider.Keying   `yaml:"keying" apply:"newcalls" one:"|sdes|dtls|either"`
+	ICE       provider.ICE      `yaml:"ice" apply:"newcalls" one:"off|offered|required"`
 	STUN      []string          `yaml:"stun" apply:"live" most:"8" form:"hostport"`
 	Register  Register          `yaml:"register" apply:"live"`
 	Codecs    []string          `yaml:"codecs" apply:"newcalls" most:"16" form:"codec"`
@@ -116,6 +116,9 @@ type LAN struct {
 	MediaAddress netip.Addr    `yaml:"media_address" apply:"newcalls"`
 	MediaPorts   PortRange     `yaml:"media_ports" apply:"newcalls"`
 	SRTP         provider.SRTP `yaml:"srtp" apply:"newcalls" one:"required|preferred|off"`
+	// Keying and ICE are how media keys are agreed and paths are found.
+	Keying provider.Keying `yaml:"keying" apply:"newcalls" one:"sdes|dtls|either"`
+	ICE    provider.ICE    `yaml:"ice" apply:"newcalls" one:"off|answered|offered|required"`
 	// PassThrough lets a phone register through the box with the cloud's own
 	// credentials.
 	PassThrough bool `yaml:"pass_through" apply:"live"`
@@ -184,6 +187,8 @@ type Quality struct {
 	MinMOS float64 `yaml:"min_mos" apply:"live" min:"1" max:"4.5"`
 	// MaxCalls at a time; 0: from the bandwidth, see Site.CallLimit.
 	MaxCalls int `yaml:"max_calls" apply:"newcalls" min:"0" max:"10000"`
+	// Transcode lets the box convert speech where a call's sides share no codec.
+	Transcode bool `yaml:"transcode" apply:"newcalls"`
 }
 
 // Security is who may talk to the box. An entry of Allow wins over one of Deny.

@@ -37,11 +37,31 @@ const (
 // Keying is how media keys are agreed.
 type Keying string
 
-// The two ways.
+// The ways.
 const (
 	SDES Keying = "sdes" // RFC 4568
 	DTLS Keying = "dtls" // RFC 5764
+	// Either offers SDES and takes both.
+	Either Keying = "either"
 )
+
+// ICE is what is done about candidates (RFC 8445).
+type ICE string
+
+// The policies.
+const (
+	// ICEOff reads over candidates.
+	ICEOff ICE = "off"
+	// ICEAnswered answers peers that have candidates, as a lite agent.
+	ICEAnswered ICE = "answered"
+	// ICEOffered offers candidates, and does without where the peer has none.
+	ICEOffered ICE = "offered"
+	// ICERequired offers candidates and refuses peers that have none.
+	ICERequired ICE = "required"
+)
+
+// Offers says whether candidates are offered.
+func (i ICE) Offers() bool { return i == ICEOffered || i == ICERequired }
 
 // Internal says where a call between two extensions of the site is signalled.
 type Internal string
