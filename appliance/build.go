@@ -37,7 +37,7 @@ func switchConfig(site *config.Site, agent string) *sbc.Config {
 			Summary: slices.Contains(p.Subscribe, string(event.Summary)),
 		},
 		Sides: map[string]sbc.MediaSide{
-			sbc.LAN: agreed(sbc.MediaSide{Low: site.LAN.MediaPorts.Low, High: site.LAN.MediaPorts.High, Addr: site.LAN.MediaAddress,
+			sbc.LAN: agreed(sbc.MediaSide{Low: site.LAN.MediaPorts.Low, High: site.LAN.MediaPorts.High, Addr: site.LAN.MediaAddress, Direct: site.LAN.DirectMedia,
 				Transcode: site.Quality.Transcode, Presses: true}, site.LAN.SRTP, site.LAN.Keying, site.LAN.ICE),
 			trunkZone: agreed(sbc.MediaSide{Codecs: site.Provider.Codecs, Low: site.WAN.MediaPorts.Low, High: site.WAN.MediaPorts.High, Addr: site.WAN.Address,
 				Transcode: site.Quality.Transcode, Presses: true}, site.Provider.SRTP, site.Provider.Keying, site.Provider.ICE),

@@ -112,6 +112,9 @@ type MediaSide struct {
 	// Transcode lets the relay convert between codecs that it knows where a call has
 	// no common one, Presses key presses of one form into the other.
 	Transcode, Presses bool
+	// Direct lets media of two phones on one segment go past the box: on a /24 of
+	// IPv4, a /64 of IPv6.
+	Direct bool
 	// Addr is the media address; invalid: the one that the signalling uses.
 	Addr netip.Addr
 }

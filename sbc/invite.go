@@ -3,6 +3,7 @@ package sbc
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -151,10 +152,25 @@ func (s *Switch) side(cfg *Config, flow sip.Flow) call.Side {
 	if c := cfg.client(flow); c != nil {
 		side.Name = c.Side()
 	}
-	if m, ok := cfg.Sides[side.Name]; ok && m.Addr.IsValid() {
+	m := cfg.Sides[side.Name]
+	if m.Addr.IsValid() {
 		side.Addr = m.Addr
 	}
+	if m.Direct {
+		side.Segment = segment(flow.Remote.Addr().Unmap())
+	}
 	return side
+}
+
+// segment is the network of a phone: its masks are those of nearly every LAN, and the
+// site document does not tell the true one.
+func segment(a netip.Addr) netip.Prefix {
+	bits := 24
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits)
+	return p
 }
 
 // phoneCalls admits a call from the LAN: the phone proves its extension, or has

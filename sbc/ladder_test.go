@@ -93,6 +93,7 @@ type stage struct {
 	pen    calltest.Pen
 	show   []string
 	mute   bool // pass over the box's own lines
+	direct bool // phones may do without the box
 	plan   call.Plan
 	again  *call.Plan
 	actors map[string]*actor
@@ -170,6 +171,12 @@ func newStage(t *testing.T, lines []calltest.Line, mute bool) *stage {
 		}
 		cfg.Sides[name] = side
 	}
+	if slices.ContainsFunc(lines, func(l calltest.Line) bool { return slices.Equal(l.Words, []string{"segment"}) }) {
+		side := cfg.Sides[LAN]
+		side.Direct = true
+		cfg.Sides[LAN] = side
+		st.direct, st.pen.Addr = true, "127.0.0.1"
+	}
 	cfg.Sides[cfg.Clients[0].Side()] = cfg.Sides[LAN]
 	st.s.Configure(cfg)
 	st.pen.Dialog = st.dialog
@@ -208,7 +215,7 @@ func (st *stage) line(l calltest.Line) {
 		st.plans(f)
 	case f[0] == "show":
 		st.show = f[1:]
-	case f[0] == "srtp", f[0] == "ice", f[0] == "convert": // the configuration has it
+	case f[0] == "srtp", f[0] == "ice", f[0] == "convert", f[0] == "segment": // the configuration has it
 	case f[0] == "digit":
 		id, _ := strconv.Atoi(strings.TrimPrefix(f[1], "B"))
 		for _, o := range st.owners() {
@@ -322,8 +329,12 @@ func (st *stage) target(name string) call.Target {
 	}
 	box := sip.URI{Scheme: "sip", User: "23", Host: "127.0.0.1"}
 	caller := sip.URI{Scheme: "sip", User: "22", Host: "127.0.0.1"}
+	side := call.Side{Name: LAN, Addr: flow.Local.Addr()}
+	if st.direct {
+		side.Segment = segment(flow.Remote.Addr())
+	}
 	return call.Target{Name: name, Extension: "23", Flow: flow, URI: a.contact(), From: dialog.Address{URI: caller}, To: dialog.Address{URI: box},
-		Contact: contactURI("23", flow), Side: call.Side{Name: LAN, Addr: flow.Local.Addr()}}
+		Contact: contactURI("23", flow), Side: side}
 }
 
 // cast brings in every actor of the ladder.

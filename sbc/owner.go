@@ -43,6 +43,7 @@ type owner struct {
 	invites map[call.Ref]*exchange.Client // may be cancelled
 	legs    map[call.LegID]*port
 	bridged [2]call.LegID
+	direct  bool // media goes past the box
 	report  *CallReport
 
 	// ports is what the watch of running media may look at.
@@ -202,6 +203,10 @@ func (o *owner) perform(_ context.Context, tm *loop.Timers[call.Input], e call.E
 		o.media(e)
 	case call.Bridge:
 		o.bridge(e)
+	case call.Direct:
+		o.direct = e.On
+		o.log.Info("media", "past_the_box", e.On)
+		o.watchPorts()
 	case call.Play:
 		o.play(e)
 	case call.Press:

@@ -187,7 +187,9 @@ func (o *owner) watchPorts() {
 	var list []port
 	for _, id := range o.bridged {
 		if p := o.legs[id]; p != nil && o.talks(id) {
-			list = append(list, *p)
+			seen := *p
+			seen.sends = p.sends && !o.direct // nothing is to be heard here
+			list = append(list, seen)
 		}
 	}
 	o.ports.Store(&list)

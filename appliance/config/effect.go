@@ -41,6 +41,7 @@ var acts = map[string]bool{
 	"lan.srtp":          true,
 	"lan.keying":        true,
 	"lan.ice":           true,
+	"lan.direct_media":  true,
 	"lan.pass_through":  true,
 
 	"lan.clients[].name":       true,

@@ -119,6 +119,8 @@ type LAN struct {
 	// Keying and ICE are how media keys are agreed and paths are found.
 	Keying provider.Keying `yaml:"keying" apply:"newcalls" one:"sdes|dtls|either"`
 	ICE    provider.ICE    `yaml:"ice" apply:"newcalls" one:"off|answered|offered|required"`
+	// DirectMedia lets internal calls of phones on one segment go past the box.
+	DirectMedia bool `yaml:"direct_media" apply:"newcalls"`
 	// PassThrough lets a phone register through the box with the cloud's own
 	// credentials.
 	PassThrough bool `yaml:"pass_through" apply:"live"`

@@ -28,6 +28,7 @@ type Site struct {
 	BoxLAN   string
 	BoxWAN   string
 	Log      string // level, default debug
+	Direct   bool   // lan.direct_media
 	// Through are accounts of the cloud whose phones register through the box.
 	Through []Subscriber
 }
@@ -56,6 +57,7 @@ provider:
 lan:
   sip: ["udp://{{.BoxLAN}}:5060", "tcp://{{.BoxLAN}}:5060", "tls://{{.BoxLAN}}:5061"]
   clients: [{{.Clients}}]
+  direct_media: {{.Direct}}
   {{- if .Through}}
   pass_through: true
   {{- end}}

@@ -95,6 +95,8 @@ func (m *Machine) answer(in Answer) {
 		m.refreshed(l, a, in.Resp)
 	case forRefit, forRekey:
 		m.refitted(l, a, in.Resp)
+	case forDirect:
+		m.straightened(l, a, in.Resp)
 	case forNotify:
 		m.told(l, code)
 	case forPrack:

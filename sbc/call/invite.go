@@ -160,6 +160,9 @@ type Side struct {
 	Name string
 	// Addr is the box's media address on that side.
 	Addr netip.Addr
+	// Segment is the network that the peer sits on, where media may go past the box
+	// between two peers of one segment; invalid: never.
+	Segment netip.Prefix
 }
 
 // Opened is what the room has opened for a leg's media.

@@ -194,6 +194,8 @@ type (
 	}
 	// Bridge joins the media of two legs, both ways.
 	Bridge struct{ A, B LegID }
+	// Direct says that the media of the two that are bridged goes past the box, or no longer.
+	Direct struct{ On bool }
 	// Press tells the relay of a key that a leg's peer has pressed by INFO.
 	Press struct {
 		Leg    LegID
@@ -265,6 +267,7 @@ func (Cancel) effect()     {}
 func (Ack) effect()        {}
 func (Open) effect()       {}
 func (Media) effect()      {}
+func (Direct) effect()     {}
 func (Bridge) effect()     {}
 func (Press) effect()      {}
 func (Play) effect()       {}

@@ -235,6 +235,8 @@ func live(s *sdp.Session) *sdp.Session {
 // pair lets p and l talk with each other and brings p's session in line.
 func (m *Machine) pair(p, l *leg) {
 	m.host, m.winner = p, l
+	m.straight.refused, m.straight.tries = false, 0
+	m.boxed(p, l)
 	m.do(Bridge{p.id, l.id})
 	if l.theirs != nil {
 		m.refit(p, l)

@@ -76,6 +76,8 @@ type rig struct {
 	ice    sdp.ICEPolicy
 	// convert says that the relay can make codecs of each other.
 	convert bool
+	// segment is that of all phones; invalid: their media goes through the box.
+	segment netip.Prefix
 	// invites are the transactions of incoming legs.
 	invites map[LegID]TxID
 	show    []string // header fields that the ladder looks at
@@ -118,6 +120,8 @@ func (r *rig) act(f []string) {
 		r.ice = sdp.ICERequired
 	case f[0] == "convert":
 		r.convert = true
+	case f[0] == "segment":
+		r.segment = netip.MustParsePrefix("192.0.2.0/24")
 	case f[0] == "digit":
 		r.step(Digit{Leg: r.leg(f[1]), Key: f[2][0], Length: 120 * time.Millisecond})
 	case f[0] == "rekey":
@@ -166,7 +170,7 @@ func (r *rig) parseStep(f []string) Step {
 		case "through":
 			s.Targets[len(s.Targets)-1].Line, s.Targets[len(s.Targets)-1].Through = "22", true
 		default:
-			s.Targets = append(s.Targets, Target{Name: key, Extension: "23", Flow: sip.Flow{Zone: "lan", Transport: sip.UDP, Local: addr("192.0.2.1:5060"), Remote: addr("192.0.2.9:5060")},
+			s.Targets = append(s.Targets, Target{Name: key, Extension: "23", Flow: sip.Flow{Zone: "lan", Transport: sip.UDP, Local: addr("192.0.2.1:5060"), Remote: addr("192.0.2.50:5060")}, Side: Side{Segment: r.segment},
 				URI: uri("23", "192.0.2.9"), From: dialog.Address{URI: uri("22", "192.0.2.1")}, To: dialog.Address{URI: uri("23", "192.0.2.1")}, Contact: uri("23", "192.0.2.1")})
 		}
 	}
@@ -255,12 +259,12 @@ func (r *rig) message(actor, what string, words []string) {
 	}
 	if rep, ok, _ := sip.ReplacesOf(req); ok {
 		_, of, _ := Owner(rep.ToTag)
-		r.step(Join{Tx: r.lastTx, Req: req, Flow: sip.Flow{Zone: "lan", Transport: sip.UDP}, Contact: uri("box", "192.0.2.1"), Who: Party{Extension: "24", Number: "24"},
+		r.step(Join{Tx: r.lastTx, Req: req, Flow: sip.Flow{Zone: "lan", Transport: sip.UDP, Remote: addr("192.0.2.50:5060")}, Side: Side{Segment: r.segment}, Contact: uri("box", "192.0.2.1"), Who: Party{Extension: "24", Number: "24"},
 			Leg: of, Replaces: rep, May: func(Party, bool) bool { return !strings.Contains(strings.Join(words, " "), "stranger") }})
 		return
 	}
 	if what == "INVITE" && leg == 0 && len(r.m.legs) == 0 {
-		r.step(Arrived{Tx: r.lastTx, Req: req, Flow: sip.Flow{Zone: "lan", Transport: sip.UDP}, Contact: uri("box", "192.0.2.1"), Plan: r.plan})
+		r.step(Arrived{Tx: r.lastTx, Req: req, Flow: sip.Flow{Zone: "lan", Transport: sip.UDP, Remote: addr("192.0.2.50:5060")}, Side: Side{Segment: r.segment}, Contact: uri("box", "192.0.2.1"), Plan: r.plan})
 		return
 	}
 	r.step(Request{Leg: leg, Tx: r.lastTx, Req: req})

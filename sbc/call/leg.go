@@ -84,6 +84,9 @@ type leg struct {
 	next *leg
 
 	timer sessionTimer
+	// past says that the peer was given the other one's address for its media: it goes
+	// past the box.
+	past bool
 	// unfit says that the caller was told of a session, early, that is not the one
 	// that was agreed on in the end.
 	unfit bool
@@ -153,6 +156,7 @@ const (
 	forBye
 	forRefit
 	forRekey
+	forDirect
 	forNotify
 	forPrack
 	forUpdate

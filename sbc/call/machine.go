@@ -74,6 +74,7 @@ type Machine struct {
 	transfer *transfer
 	away     *away
 	recalls  int // how often whoever sent the other party on was called back
+	straight direct
 
 	end  *End
 	asks map[Ref]*ask
@@ -130,6 +131,7 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 	case Hangup:
 		m.finish(in.End)
 	}
+	m.considerDirect()
 	m.settle()
 	return m.out
 }
@@ -297,6 +299,8 @@ func (m *Machine) due(key string) {
 		m.fruitless(End{ByCallee, 480, "nobody answered"})
 	case name == "move":
 		m.handOver()
+	case name == "direct":
+		m.goDirect()
 	case name == "part" && l != nil:
 		m.part(l)
 	case name == "refit" && l != nil:

@@ -3,6 +3,7 @@ package call
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -46,6 +47,7 @@ func (d *dicer) of(words ...string) string { return words[d.below(len(words))] }
 
 func playAtRandom(t *testing.T, d *dicer) {
 	r := newRig(t)
+	r.segment = netip.MustParsePrefix("192.0.2.0/24")
 	finals := map[TxID]int{}
 	ports := map[LegID]bool{}
 	var played []string

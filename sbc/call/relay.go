@@ -330,6 +330,7 @@ func (m *Machine) modified(l, from *leg, a *ask, resp *sip.Response) {
 	}
 	l.mine, l.theirs, from.mine, from.theirs = r.mine, theirs, answer, r.offer
 	l.asked, from.asked = false, true
+	m.boxed(l, from)
 	m.do(Media{l.id, flow}, Media{from.id, back})
 	m.timerRefreshed(l, resp)
 	m.reply(from, r.tx, r.req, 200, "OK", answer.Bytes())

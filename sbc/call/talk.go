@@ -253,6 +253,7 @@ func (m *Machine) joinLate(a, b *leg, answer *sdp.Session) ([]byte, error) {
 		return nil, err
 	}
 	a.theirs, a.asked, b.mine, b.asked = answer, false, mine, true
+	m.boxed(a, b)
 	m.do(Media{a.id, flow}, Media{b.id, bFlow}, Bridge{a.id, b.id})
 	return mine.Bytes(), nil
 }

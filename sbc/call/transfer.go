@@ -99,6 +99,9 @@ func (m *Machine) refer(l *leg, in Request) {
 	}
 	accepted.AppendHeader(sip.NewHeader("Server", m.cfg.Agent))
 	m.do(Respond{in.Tx, accepted})
+	if t.replaces == nil {
+		m.gather(other) // it is to hear what becomes of it
+	}
 	m.transfer = t
 	m.tell(100, "", false)
 	switch {

@@ -342,7 +342,9 @@ func (l *Local) pick(m *Media) *Crypto {
 
 // describe puts our section in its place among the leg's and sets the version.
 func (l *Local) describe(layout []place, m Media, time string) *Session {
-	m.Port, m.Addr = l.Port, l.Addr
+	if m.Port == 0 { // else it is somebody else's: see Direct
+		m.Port, m.Addr = l.Port, l.Addr
+	}
 	s := &Session{Origin: Origin{User: "-", ID: l.SessionID, Addr: l.Addr}, Name: "-", Time: time}
 	for _, o := range layout {
 		s.Media = append(s.Media, Media{Kind: o.kind, Proto: o.proto, List: o.list})

@@ -12,11 +12,16 @@ import (
 
 // Pen writes what the actors of one ladder say.
 type Pen struct {
+	// Addr is where the actors have their speech; "": 192.0.2.50.
+	Addr string
 	// Dialog is the Call-ID of the dialog with an actor, and the box's tag in it.
 	Dialog  func(actor string) (callID, tag string)
 	version uint64 // of the newest session description
 	rseq    uint32 // of the box's first reliable response
 }
+
+// actorsPort is where all actors have their speech.
+const actorsPort = 4000
 
 // Tag is that of an actor.
 func Tag(actor string) string { return "peer-" + actor }
@@ -30,9 +35,9 @@ func (p *Pen) Dress(t *testing.T, m sip.Message, words []string) {
 		switch key {
 		case "sdp":
 			p.version++
-			sip.SetBody(m, "application/sdp", []byte(Describe(val, p.version, "PCMA")))
+			sip.SetBody(m, "application/sdp", p.describe(val))
 		case "again": // the same description once more
-			sip.SetBody(m, "application/sdp", []byte(Describe(val, p.version, "PCMA")))
+			sip.SetBody(m, "application/sdp", p.describe(val))
 		case "opus":
 			sip.SetBody(m, "application/sdp", []byte(Describe("", p.version, "opus")))
 		case "savp":
@@ -158,7 +163,16 @@ func Describe(dir string, ver uint64, codecs string) string {
 		list += " " + n
 		lines += "a=rtpmap:" + numbers[name] + "\r\n"
 	}
-	return fmt.Sprintf("v=0\r\no=- 7 %d IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=audio 4000 RTP/AVP%s\r\n%sa=%s\r\n", ver, list, lines, dir)
+	return fmt.Sprintf("v=0\r\no=- 7 %d IN IP4 192.0.2.50\r\ns=-\r\nc=IN IP4 192.0.2.50\r\nt=0 0\r\nm=audio %d RTP/AVP%s\r\n%sa=%s\r\n", ver, actorsPort, list, lines, dir)
+}
+
+// describe is what most actors say.
+func (p *Pen) describe(dir string) []byte {
+	text := Describe(dir, p.version, "PCMA")
+	if p.Addr != "" {
+		text = strings.ReplaceAll(text, "192.0.2.50", p.Addr)
+	}
+	return []byte(text)
 }
 
 // odd describes what is no speech: video, or T.38 in the place of the audio, of which

@@ -28,6 +28,9 @@ func Shape(m sip.Message, show []string) string {
 				b.WriteString(" " + f.Name)
 			}
 		}
+		if s.Media[0].Port == actorsPort { // of another actor
+			b.WriteString(" direct")
+		}
 	} else if code, ok := sip.SipfragCode(m.Body()); ok {
 		state, _, _ := strings.Cut(sip.HeaderValue(m, "Subscription-State"), ";")
 		b.WriteString(" sipfrag=" + strconv.Itoa(code) + " " + state)
