@@ -119,6 +119,17 @@ func (s *Switch) connected(cfg *Config, inv call.Invite, flow sip.Flow) func(cal
 	}
 }
 
+// inside is the identity of one of the box's extensions for the cloud: its public
+// number, or the one by which it has asked to be shown.
+func (s *Switch) inside(cfg *Config, p call.Party) []sip.Header {
+	e, _ := s.member(cfg, p.Extension)
+	user := cfg.public(e)
+	if p.Wish != "" {
+		user = cfg.Book.Format(number.E164(p.Wish), cfg.Profile.Write)
+	}
+	return cfg.assert(policy.Named{Display: e.Name, URI: sip.URI{User: userPart(user)}}, p.Anonymous, true, "")
+}
+
 // assert is the identity of one party for the other. A phone learns nothing of
 // one who withholds it; the cloud is told both and keeps it.
 func (c *Config) assert(n policy.Named, hidden, outside bool, host string) []sip.Header {

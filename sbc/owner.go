@@ -61,7 +61,8 @@ func newOwner(s *Switch, cfg *Config, inv call.Invite, flow sip.Flow) *owner {
 		s: s, cfg: cfg, inv: inv, token: inv.Token, log: s.log.With("call", inv.Token),
 		txs: make(map[call.TxID]asked), invites: make(map[call.Ref]*exchange.Client), legs: make(map[call.LegID]*port),
 	}
-	o.m = call.New(call.Config{Invite: inv, Random: s.random, Agent: cfg.Agent, Session: call.DefaultSession, Patience: call.DefaultPatience, Connected: s.connected(cfg, inv, flow)})
+	o.m = call.New(call.Config{Invite: inv, Random: s.random, Agent: cfg.Agent, Session: call.DefaultSession, Patience: call.DefaultPatience,
+		Connected: s.connected(cfg, inv, flow), Outside: func(p call.Party) []sip.Header { return s.inside(cfg, p) }})
 	o.loop = loop.NewResting[call.Input, call.Effect](s.clock, s.crew, o, inboxDepth, o.perform, o.gone)
 	o.view.Store(&CallView{View: o.m.View()})
 	return o

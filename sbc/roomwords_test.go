@@ -32,6 +32,10 @@ func (u *user) dress(m sip.Message, words []string) {
 		case "waiting":
 			m.AppendHeader(sip.NewHeader("Subscription-State", "active"))
 			sip.SetBody(m, "application/simple-message-summary", []byte("Messages-Waiting: "+val+"\r\n"))
+		case "withheld":
+			m.AppendHeader(sip.NewHeader("Privacy", "id"))
+		case "update": // may be sent one
+			m.AppendHeader(sip.NewHeader("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE"))
 		case "require":
 			m.AppendHeader(sip.NewHeader("Require", val))
 		case "encoding":

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"linekeeper/sbc/dialog"
+	"linekeeper/sbc/policy"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
@@ -225,6 +226,8 @@ func (m *Machine) dialled(l *leg, a *ask, resp *sip.Response) {
 		return
 	}
 	m.choose(l, t)
+	privacy, _ := policy.ReadPrivacy(resp)
+	l.withheld = privacy.Hides()
 	if l.stage == leaving || !m.hunting() { // answered in the moment of our CANCEL
 		m.acknowledge(l, a.seq, nil)
 		m.bye(l, End{ByUs, 200, "answered elsewhere"})

@@ -14,8 +14,8 @@ type hunt struct {
 	host *leg
 	// transfer is what the hunt is for; nil for the call's first.
 	transfer *transfer
-	// recall is set where it looks for whoever sent the host on.
-	recall *recall
+	// recall is set where it looks for whoever sent the host on: how the call ends in vain.
+	recall *End
 	// onward is how the router was asked; nil for the call's first.
 	onward *Transfer
 	plan   Plan

@@ -262,19 +262,29 @@ func (m *Machine) refit(p, l *leg) {
 		return
 	}
 	shown := m.shown(p, l)
-	if same(mine, p.mine) && shown == nil {
-		m.fitNext(p) // nothing is new
+	if same(mine, p.mine) && (shown == nil || m.party(p).Line != "") { // nothing is new but the name
+		if shown != nil && p.canUpdate {
+			m.send(p, &ask{purpose: forRefresh, method: sip.UPDATE, headers: append(m.refreshHeaders(p), shown...)})
+		}
+		m.fitNext(p)
 		return
 	}
 	p.out = true
 	m.send(p, &ask{purpose: forRefit, method: sip.INVITE, headers: append(m.refreshHeaders(p), shown...), body: mine.Bytes(), offer: mine})
 }
 
-// shown tells a phone who it talks with now (RFC 3325); nothing where the other
-// withholds the number, and never to the cloud.
+// shown tells who a leg talks with now (RFC 3325): a phone nothing where the other
+// withholds the number, the cloud only of the box's own extensions, as its profile
+// wants it. From stays as it is: RFC 4916 asks for a peer that allows its change.
 func (m *Machine) shown(p, l *leg) []sip.Header {
 	who := m.party(l)
-	if m.party(p).Line != "" || who.Anonymous || who.Number == "" {
+	switch {
+	case m.party(p).Line != "":
+		if who.Extension == "" || m.cfg.Outside == nil || m.through(p) {
+			return nil
+		}
+		return m.cfg.Outside(who)
+	case who.Anonymous || who.Number == "":
 		return nil
 	}
 	u := sip.URI{Scheme: "sip", User: who.Number, Host: p.dlg.Contact.Host}

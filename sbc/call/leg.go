@@ -51,15 +51,16 @@ type leg struct {
 	losers []*dialog.Dialog
 
 	// invite is the request that made an incoming leg, until its 2xx is acknowledged.
-	invite *sip.Request
-	tx     TxID   // incoming: where it is answered
-	ref    Ref    // called: its client transaction
-	heard  bool   // called: any answer at all
-	byeDue bool   // incoming: BYE as soon as the 2xx is acknowledged
-	late   bool   // called: its 2xx carried the offer, the ACK must carry the answer
-	offers bool   // incoming: our 2xx carried the offer, its ACK must carry the answer
-	rang   bool   // called: it said that it rings
-	uuid   string // the peer's name in Session-ID; "": not known yet
+	invite   *sip.Request
+	tx       TxID   // incoming: where it is answered
+	ref      Ref    // called: its client transaction
+	heard    bool   // called: any answer at all
+	byeDue   bool   // incoming: BYE as soon as the 2xx is acknowledged
+	late     bool   // called: its 2xx carried the offer, the ACK must carry the answer
+	offers   bool   // incoming: our 2xx carried the offer, its ACK must carry the answer
+	rang     bool   // called: it said that it rings
+	withheld bool   // called: its number is for nobody to see (RFC 3323)
+	uuid     string // the peer's name in Session-ID; "": not known yet
 
 	// open says that media ports are held.
 	open bool

@@ -21,6 +21,9 @@ type Config struct {
 	// Connected yields the header fields that tell the caller whom it has reached,
 	// from what a target answered (RFC 3325); nil: nothing is told.
 	Connected func(Target, *sip.Response) []sip.Header
+	// Outside yields those that tell the cloud which of the box's extensions it talks
+	// with now, after a transfer say (RFC 3325, RFC 5876); nil: nothing is told.
+	Outside func(Party) []sip.Header
 	// Session is the session timer that the box asks for (RFC 4028); 0 switches it off.
 	Session time.Duration
 	// Patience bounds how long a call may ring in all, all steps together.

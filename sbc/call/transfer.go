@@ -53,9 +53,9 @@ func (m *Machine) party(l *leg) Party {
 	case l.who != (Party{}): // it came over from another call
 		return l.who
 	case t.line != "":
-		return Party{Line: t.line, Number: t.number, Display: t.display}
+		return Party{Line: t.line, Number: t.number, Display: t.display, Anonymous: l.withheld}
 	default:
-		return Party{Extension: t.extension, Instance: t.instance, Number: t.extension, Display: t.display}
+		return Party{Extension: t.extension, Instance: t.instance, Number: t.extension, Display: t.display, Anonymous: l.withheld}
 	}
 }
 
@@ -144,8 +144,7 @@ func (m *Machine) seek(t *transfer, inv Invite, to sip.URI) {
 func (m *Machine) fruitless(end End) {
 	switch {
 	case m.hunt != nil && m.hunt.recall != nil:
-		m.cause = m.hunt.recall.cause
-		m.finish(m.hunt.recall.end)
+		m.finish(*m.hunt.recall)
 		return
 	case m.hunt == nil || m.hunt.transfer == nil:
 		m.finish(end)

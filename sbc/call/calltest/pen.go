@@ -47,7 +47,7 @@ func (p *Pen) Dress(t *testing.T, m sip.Message, words []string) {
 			p.odd(m, key, val)
 		case "garbage":
 			sip.SetBody(m, "application/sdp", []byte("v=0\r\nm=nonsense\r\n"))
-		case "press", "info", "update":
+		case "press", "info", "update", "withheld":
 			allow(m, key, val)
 		case "text":
 			sip.SetBody(m, "text/plain", []byte("hello"))
@@ -129,13 +129,16 @@ func (p *Pen) Dress(t *testing.T, m sip.Message, words []string) {
 	}
 }
 
-// allow says what an actor may be sent, or has it press a key.
+// allow says what an actor may be sent or shown, or has it press a key.
 func allow(m sip.Message, key, val string) {
-	if key == "press" {
+	switch key {
+	case "press":
 		sip.SetBody(m, "application/dtmf-relay", []byte("Signal="+val+"\r\nDuration=200\r\n"))
-		return
+	case "withheld":
+		m.AppendHeader(sip.NewHeader("Privacy", "id"))
+	default:
+		m.AppendHeader(sip.NewHeader("Allow", "INVITE, ACK, "+strings.ToUpper(key)))
 	}
-	m.AppendHeader(sip.NewHeader("Allow", "INVITE, ACK, "+strings.ToUpper(key)))
 }
 
 // Shape is Shape for the ladder of the pen: reliable responses of the box are numbered
