@@ -3,8 +3,11 @@ package media
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
 	"net"
+	"os"
+	"strings"
 	"testing"
 
 	"linekeeper/sbc/sdp"
@@ -87,6 +90,61 @@ func TestFaxPassesBitByBit(t *testing.T) {
 			a.expect("as before")
 		}
 	}
+}
+
+// TestRecordedFaxPassesBitByBit plays two pages that two terminals of spandsp sent each
+// other (testdata/t38), in the order of then, and backwards in pairs as a network does.
+func TestRecordedFaxPassesBitByBit(t *testing.T) {
+	list := recorded(t, "../../testdata/t38/two-pages.txt")
+	for _, suite := range []sdp.Suite{"", sdp.AES256GCM} {
+		e := engine(t, Config{})
+		a, b, la, lb := call(t, e, suite, "")
+		for x, l := range map[*phone]*Stream{a: la, b: lb} {
+			set(t, l, sdp.Flow{Remote: x.addr(), UDPTL: true, Send: true, Recv: true})
+		}
+		for range 2 {
+			for _, p := range list {
+				from, to := a, b
+				if p.from == "b" {
+					from, to = b, a
+				}
+				from.write(p.udptl)
+				hears(t, to, p.udptl)
+			}
+			for i := 0; i+1 < len(list); i += 2 {
+				list[i], list[i+1] = list[i+1], list[i]
+			}
+		}
+		if st := la.Stats(); len(st.Dropped) != 0 || len(lb.Stats().Dropped) != 0 {
+			t.Errorf("dropped %v and %v", st.Dropped, lb.Stats().Dropped)
+		}
+	}
+}
+
+// recordedPacket is one line of a recording.
+type recordedPacket struct {
+	from  string
+	udptl []byte
+}
+
+func recorded(t *testing.T, file string) (list []recordedPacket) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		b, err := hex.DecodeString(f[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, recordedPacket{f[1], b})
+	}
+	if len(list) < 400 {
+		t.Fatalf("only %d packets are recorded", len(list))
+	}
+	return list
 }
 
 func hears(t *testing.T, p *phone, want []byte) {
