@@ -21,20 +21,29 @@ func TestSidesWithoutCommonCodecHearEachOther(t *testing.T) {
 	}{{wide, far, farNumber}, {far, wide, "+498912345622"}, {wide, slow, "23"}, {slow, wide, "22"}} {
 		dial(t, c.from, c.to, c.number)
 		from, to := c.from.Listen(t), c.to.Listen(t)
-		hears(t, from, pitch(c.from, c.to))
-		hears(t, to, pitch(c.to, c.from))
+		hears(t, from, c.to.account.Hz)
+		hears(t, to, c.from.account.Hz)
 		part(t, c.from, c.to)
 		box.AwaitIdle(t)
 	}
 }
 
-// pitch is how high a tone looks to an ear: what was decoded of G.722 has twice as
-// many samples a second.
-func pitch(ear, of *Baresip) float64 {
-	if ear.account.Codecs == wideband {
-		return of.account.Hz / 2
+// TestOpusIsPassedAndRefusedWhereNobodyKnowsIt lets two phones speak Opus to each other,
+// which the box cannot convert, and one of them dial the cloud, whose list lacks it.
+func TestOpusIsPassedAndRefusedWhereNobodyKnowsIt(t *testing.T) {
+	town, box, _ := office(t, 2, Site{Lines: 2})
+	opus := func(a *Account) { a.Codecs = "opus/48000/2" }
+	a, b := town.Phone(t, 0, hzNear, opus), town.Phone(t, 1, hzDesk, opus)
+	talk(t, a, b, "23")
+	b.Hold(t)
+	b.Resume(t)
+	part(t, a, b)
+	box.AwaitIdle(t)
+	a.Dial(t, farNumber)
+	if e := a.Await(t, "CALL_CLOSED", 10*time.Second); !strings.Contains(e.Param, "488") {
+		t.Errorf("toward the cloud: closed with %q", e.Param)
 	}
-	return of.account.Hz
+	box.AwaitIdle(t)
 }
 
 // TestKeyPressesGoAcross lets a phone and the far party press keys by telephone-event:
