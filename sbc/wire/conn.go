@@ -20,6 +20,7 @@ type conn struct {
 	zone    *zone
 	flow    sip.Flow
 	dialled bool
+	aliased bool        // the peer may call the box over it
 	greeted atomic.Bool // a whole message has come
 	life    context.Context
 	end     context.CancelCauseFunc

@@ -37,6 +37,7 @@ func (z *zone) dial(t sip.Transport, local, remote netip.AddrPort) (*conn, error
 		return nil, fmt.Errorf("connect to %s: %w", remote, err)
 	}
 	c := newConn(z, sip.Flow{Zone: conf.Name, Transport: t, Local: a.local, Remote: remote}, true)
+	c.aliased = t == sip.TLS && proves(conf.ClientTLS)
 	if err := z.enter(c); err != nil {
 		a.cancel()
 		close(a.taker)

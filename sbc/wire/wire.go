@@ -260,6 +260,9 @@ func (w *Wire) Send(flow sip.Flow, m sip.Message) error {
 	}
 	if req, ok := m.(*sip.Request); ok {
 		Leaving(req, c.flow)
+		if c.aliased {
+			alias(req)
+		}
 	}
 	raw := sip.Bytes(m)
 	w.observe(Out, c.flow, raw)
