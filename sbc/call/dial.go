@@ -76,8 +76,11 @@ func (m *Machine) answer(in Answer) {
 	m.hear(l, in.Resp)
 	code := int(in.Resp.StatusCode)
 	if code < 200 {
-		if a.purpose == forInvite {
+		switch {
+		case a.purpose == forInvite:
 			m.provisional(l, a, in.Resp)
+		case a.method == sip.INVITE:
+			m.underWay(l, a, in.Resp)
 		}
 		return
 	}
@@ -123,6 +126,7 @@ func (m *Machine) prove(l *leg, a *ask, resp *sip.Response) bool {
 		return false
 	}
 	a.tried++
+	a.rseq, a.answer = 0, nil
 	a.headers = append(slices.DeleteFunc(slices.Clone(a.headers), proof), auth)
 	if a.purpose != forInvite {
 		m.send(l, a)

@@ -318,10 +318,7 @@ func (m *Machine) refitted(l *leg, a *ask, resp *sip.Response) {
 	}
 	l.dlg.Refresh(resp)
 	m.timerRefreshed(l, resp)
-	theirs, err := session(resp)
-	if err == nil && theirs == nil {
-		err = errNoAnswer
-	}
+	theirs, err := a.answered(resp)
 	var flow sdp.Flow
 	if err == nil {
 		flow, err = l.local.Flow(a.offer, theirs)

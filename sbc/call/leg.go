@@ -177,4 +177,23 @@ type ask struct {
 	offer   *sdp.Session // what body describes, where the answer is to be held against it
 	seq     uint32
 	tried   int
+	// rseq numbers the last reliable response to a re-INVITE, answer is the description
+	// that one has brought.
+	rseq   uint32
+	answer *sdp.Session
+}
+
+// answered is the description that a 2xx to a re-INVITE agrees on: the one that came
+// with a reliable response counts (RFC 3261 13.2.1).
+func (a *ask) answered(resp *sip.Response) (*sdp.Session, error) {
+	theirs, err := session(resp)
+	switch {
+	case err != nil:
+		return nil, err
+	case a.answer != nil:
+		return a.answer, nil
+	case theirs == nil:
+		return nil, errNoAnswer
+	}
+	return theirs, nil
 }

@@ -276,6 +276,25 @@ func (m *Machine) prack(l *leg, t *talk, rack sip.RAck, body []byte) {
 	m.send(l, &ask{purpose: forPrack, method: sip.PRACK, talk: t, headers: []sip.Header{rack.Header()}, body: body})
 }
 
+// underWay handles a provisional response to a re-INVITE. The box does not ask for
+// reliable ones there, so no peer may send any (RFC 3262 3); what one sends all the
+// same is acknowledged, lest its change should fail, unless it makes an offer.
+func (m *Machine) underWay(l *leg, a *ask, resp *sip.Response) {
+	rseq, ok := sip.RSeqOf(resp)
+	if !ok || resp.StatusCode == 100 || !sip.HasToken(resp, "Require", "100rel") || !l.live() {
+		return
+	}
+	theirs, err := session(resp)
+	again := rseq == a.rseq && l.unheard // else its PRACK is repeated by its transaction
+	if err != nil || theirs != nil && a.body == nil || a.rseq != 0 && rseq != a.rseq+1 && !again {
+		return
+	}
+	if a.rseq = rseq; a.answer == nil {
+		a.answer = theirs
+	}
+	m.prack(l, l.talk, sip.RAck{RSeq: rseq, CSeq: a.seq, Method: sip.INVITE}, nil)
+}
+
 // prackAnswered notes whether the peer took a PRACK.
 func (m *Machine) prackAnswered(a *ask, resp *sip.Response) {
 	a.talk.unheard = !resp.IsSuccess()

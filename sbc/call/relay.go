@@ -298,10 +298,7 @@ func (m *Machine) challenge(to *leg, r *relay, resp *sip.Response) {
 // modified completes a relayed re-INVITE that l accepted.
 func (m *Machine) modified(l, from *leg, a *ask, resp *sip.Response) {
 	r := a.relay
-	theirs, err := session(resp)
-	if err == nil && theirs == nil {
-		err = errNoAnswer
-	}
+	theirs, err := a.answered(resp)
 	if err == nil && r.offer == nil { // offerless: l has made the offer, from's ACK answers it
 		m.offered(l, from, r, theirs, a.seq)
 		return
