@@ -75,6 +75,7 @@ type Box struct {
 	media    *media.Engine
 	mediaID  *media.Certificate
 	public   *media.Public
+	relays   *media.Relays
 	speech   speech
 	guard    *wire.Guard
 	lanCert  *cert.Site
@@ -149,6 +150,8 @@ func (b *Box) build(site *config.Site) error {
 	}
 	b.public = media.NewPublic(b.log)
 	b.public.Configure(publicConfig(site))
+	b.relays = media.NewRelays(b.log)
+	b.relays.Configure(turnConfig(site))
 	if err := b.buildWire(site); err != nil {
 		return err
 	}
@@ -165,6 +168,9 @@ func (b *Box) build(site *config.Site) error {
 	b.carrier = kernel.NewCarrier(b.log, func(up bool) {
 		b.keeper.Tell(mode.Link{Up: up})
 		b.public.Refresh()
+		if up {
+			b.relays.Renew()
+		}
 		set(b.health, health.LinkDown, "", !up, "the link toward the provider has no carrier")
 	})
 	b.sites.inForce = b.inForce
@@ -181,7 +187,7 @@ func (b *Box) build(site *config.Site) error {
 func (b *Box) buildSwitch(site *config.Site) {
 	var survival *survivability.Router
 	b.sw = sbc.New(sbc.Deps{
-		Log: b.log, Exchange: b.exchange, Flows: b.wire, Memory: b.refusals, Pings: pinger{b.wire}, Media: sbc.Relay(b.media), Fingerprint: b.mediaID.Fingerprint(), Public: b.public.Addr, Location: b.bindings, Guard: punisher{b},
+		Log: b.log, Exchange: b.exchange, Flows: b.wire, Memory: b.refusals, Pings: pinger{b.wire}, Media: sbc.Relay(b.media), Fingerprint: b.mediaID.Fingerprint(), Public: b.public.Addr, Relayed: b.relays.Take, Location: b.bindings, Guard: punisher{b},
 		Evidence: evidence{b}, Watch: newRecorder(phoneNews{b.news, b}, b.book, func() string { return b.keeper.View().Mode.String() }), Certificate: certificate,
 		Brain: func() call.Router {
 			if b.keeper.View().Mode == mode.Survival {
@@ -220,6 +226,7 @@ func (b *Box) live(ctx context.Context) error {
 		b.book,
 		b.refusals,
 		b.health,
+		room{"relays", b.relays.Run},
 		room{"media", b.media.Run},
 		room{"public address", b.public.Run},
 		room{"switchboard", b.sw.Run},

@@ -114,6 +114,15 @@ func publicConfig(site *config.Site) media.PublicConfig {
 	return media.PublicConfig{Servers: site.Provider.STUN, From: site.WAN.Address}
 }
 
+// turnConfig is who relays for us. A relayed address is of use as a candidate only.
+func turnConfig(site *config.Site) media.TURNConfig {
+	t := site.Provider.TURN
+	if !site.Provider.ICE.Offers() || len(t.Servers) == 0 {
+		return media.TURNConfig{}
+	}
+	return media.TURNConfig{Servers: t.Servers, User: t.User, Password: t.Password.Reveal(), From: site.WAN.Address}
+}
+
 func policy(p provider.SRTP) sdp.Policy {
 	switch p {
 	case provider.Required:

@@ -132,6 +132,14 @@ func TestSidesHaveTheirOwnPortsAndPolicies(t *testing.T) {
 	if x := got.Sides["lan/x"]; x.SRTP != sdp.Off || !x.DTLS || !x.Sole || x.ICE != sdp.ICEOff || x.Low != lan.Low {
 		t.Errorf("client %+v", x)
 	}
+	site.Provider.TURN = config.TURN{Servers: []string{"turn.example"}, User: "a", Password: config.NewSecret("b")}
+	if c := turnConfig(site); len(c.Servers) != 1 || c.User != "a" || c.Password != "b" {
+		t.Errorf("relayed by %+v", c)
+	}
+	site.Provider.ICE = provider.ICEOff
+	if c := turnConfig(site); len(c.Servers) != 0 {
+		t.Error("addresses are kept at a server that nobody will use")
+	}
 	if c := publicConfig(site); len(c.Servers) != 1 || c.Servers[0] != "stun.example" {
 		t.Errorf("asks %+v", c)
 	}

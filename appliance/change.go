@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"reflect"
 	"slices"
 
 	"linekeeper/appliance/api"
@@ -39,6 +40,9 @@ func (b *Box) inForce(site *config.Site) ([]api.Finding, error) {
 	b.sw.Configure(switchConfig(site, b.agent()))
 	if was.WAN.Address != site.WAN.Address || !slices.Equal(was.Provider.STUN, site.Provider.STUN) {
 		b.public.Configure(publicConfig(site))
+	}
+	if now := turnConfig(site); !reflect.DeepEqual(turnConfig(was), now) {
+		b.relays.Configure(now)
 	}
 	b.names.SetSource(source(site))
 	b.news.publish(events.SiteRevision, events.Info, nil, "a new site document is in force")

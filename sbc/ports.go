@@ -38,11 +38,15 @@ func (o *owner) open(e call.Open) []call.Input {
 	}
 	seat := &atomic.Pointer[place]{}
 	seat.Store(&place{o, e.Leg})
+	relay, relayed := o.s.relayedFor(e.Side.Name, side)
 	st, err := o.s.media.Open(media.Side{
-		Leg: legName(e.Side.Name), Addr: e.Side.Addr, Low: side.Low, High: side.High,
+		Leg: legName(e.Side.Name), Addr: e.Side.Addr, Low: side.Low, High: side.High, Relay: relay,
 		Notify: func(ev media.Event) { at := seat.Load(); at.owner.told(at.leg, e.Side.Name, ev) },
 	}, with)
 	if err != nil {
+		if relay != nil {
+			relay.Close()
+		}
 		o.log.Error("no media port", "side", e.Side.Name, "addr", e.Side.Addr, "err", err)
 		return []call.Input{call.MediaRefused{Leg: e.Leg, Err: err}}
 	}
@@ -55,7 +59,7 @@ func (o *owner) open(e call.Open) []call.Input {
 		Addr: local.Addr(), Port: local.Port(),
 		SessionID: binary.BigEndian.Uint64(seed[32:]) >> 2, Version: 1,
 		SRTP: side.SRTP, Suites: side.Suites, Codecs: side.Codecs, Convert: side.Transcode, Presses: side.Presses, Keys: seed[:32],
-		Certificate: o.s.fingerprint, DTLS: side.DTLS && o.s.fingerprint != sdp.Fingerprint{}, Sole: side.Sole, ICE: side.ICE, Public: o.s.seenAt(side),
+		Certificate: o.s.fingerprint, DTLS: side.DTLS && o.s.fingerprint != sdp.Fingerprint{}, Sole: side.Sole, ICE: side.ICE, Public: o.s.seenAt(side), Relayed: relayed,
 	}}}
 }
 
@@ -65,6 +69,19 @@ func (s *Switch) seenAt(side MediaSide) netip.Addr {
 		return netip.Addr{}
 	}
 	return s.public()
+}
+
+// relayedFor is a relayed address for a leg toward the cloud that offers candidates,
+// where one is ready.
+func (s *Switch) relayedFor(name string, side MediaSide) (*media.Relayed, netip.AddrPort) {
+	if lanSide(name) || !side.ICE.Full() || s.relayed == nil {
+		return nil, netip.AddrPort{}
+	}
+	r := s.relayed()
+	if r == nil {
+		return nil, netip.AddrPort{}
+	}
+	return r, r.Addr()
 }
 
 // told hears of a leg's keys and path, on any goroutine. A call that talks is over

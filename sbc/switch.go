@@ -17,6 +17,7 @@ import (
 	"linekeeper/sbc/event"
 	"linekeeper/sbc/exchange"
 	"linekeeper/sbc/location"
+	"linekeeper/sbc/media"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
 )
@@ -87,6 +88,8 @@ type Deps struct {
 	// address as the world sees it, where it is known; nil: it never is.
 	Fingerprint sdp.Fingerprint
 	Public      func() netip.Addr
+	// Relayed is a relayed address for one leg toward the cloud; nil, or yielding nil: none.
+	Relayed func() *media.Relayed
 	// Certificate tells a TLS failure over a certificate from other errors.
 	Certificate func(error) bool
 	// Survival is asked by a call whose cloud keeps silent.
@@ -129,6 +132,7 @@ type Switch struct {
 	certificate func(error) bool
 	fingerprint sdp.Fingerprint
 	public      func() netip.Addr
+	relayed     func() *media.Relayed
 	clock       loop.Clock
 	crew        *loop.Crew // works at the calls
 
@@ -171,7 +175,7 @@ type counters struct {
 func New(d Deps) *Switch {
 	s := &Switch{
 		log: d.Log, exchange: d.Exchange, flows: d.Flows, pings: d.Pings, media: d.Media, location: d.Location, guard: d.Guard,
-		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, memory: d.Memory, certificate: d.Certificate, fingerprint: d.Fingerprint, public: d.Public, clock: d.Clock, crew: loop.NewCrew(idleHands),
+		evidence: d.Evidence, watch: d.Watch, brain: d.Brain, survival: d.Survival, memory: d.Memory, certificate: d.Certificate, fingerprint: d.Fingerprint, public: d.Public, relayed: d.Relayed, clock: d.Clock, crew: loop.NewCrew(idleHands),
 		calls: make(map[string]*owner), moved: make(map[string]place),
 		merged: make(map[string]string), chains: make(map[string]int), places: make(map[string]bool),
 	}

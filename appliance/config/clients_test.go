@@ -115,6 +115,10 @@ func TestMistakesAboutMediaOfASideAreFound(t *testing.T) {
 		{", srtp: required, keying: either", "", "", "provider.srtp: the media keys travel in the clear"},
 		{"", "  sip: [\"udp://:5060\"]\n  srtp: required\n", "", "lan.srtp: the phones' media keys travel in the clear"},
 		{", ice: required", "", "", "provider.ice: without a STUN server"},
+		{", turn: {servers: [\"turn.example\"]}", "", "", "provider.turn: a TURN server relays for nobody"},
+		{", turn: {servers: [\"turn.example\"], user: a, password: holunder-3-specht}", "", "", "provider.turn: isn't used"},
+		{", turn: {user: a, password: holunder-3-specht}", "", "", "provider.turn: credentials without a server"},
+		{", turn: {servers: [\"turn:turn.example\"]}", "", "", "provider.turn.servers[0]"},
 		{", ice: maybe", "", "", "one of off, offered, required"},
 		{", ice: answered", "", "", "one of off, offered, required"},
 		{"", "  ice: offerd\n", "", "did you mean offered?"},
@@ -127,6 +131,7 @@ func TestMistakesAboutMediaOfASideAreFound(t *testing.T) {
 	}
 	for _, c := range []struct{ provider, lan, client string }{
 		{", srtp: required, keying: dtls, ice: true, stun: [\"stun.example:3478\"]", "", ""},
+		{", ice: required, stun: [\"stun.example\"], turn: {servers: [\"turn.example:3478\", \"192.0.2.7\"], user: a, password: holunder-3-specht}", "", ""},
 		{"", "  srtp: required\n  keying: dtls\n  ice: required\n", ", keying: dtls"},
 	} {
 		s, ps := Parse("site.yaml", document(c.provider, c.lan, c.client))

@@ -117,8 +117,23 @@ func (r *reader) judgeRegister(s *Site) {
 	if p := s.Survivability.Probe; p.Fast > p.Interval {
 		r.wrong("survivability.probe.fast", "", "is slower than interval (%s)", p.Interval)
 	}
+	r.judgeTURN(s.Provider)
 	if s.Provider.ICE.Offers() && len(s.Provider.STUN) == 0 {
 		r.warn("provider.ice", `add stun: ["stun.example:3478"]`, "without a STUN server only private candidates can be offered")
+	}
+}
+
+// judgeTURN compares the servers that relay with what they need.
+func (r *reader) judgeTURN(p Provider) {
+	t := p.TURN
+	switch given := t.User != "" || !t.Password.IsZero(); {
+	case len(t.Servers) == 0 && given && !r.failedAt("provider.turn.servers"):
+		r.warn("provider.turn", `add servers: ["turn.example:3478"]`, "credentials without a server")
+	case len(t.Servers) == 0:
+	case (t.User == "" || t.Password.IsZero()) && !r.failedAt("provider.turn.user", "provider.turn.password"):
+		r.wrong("provider.turn", "add user: and password:", "a TURN server relays for nobody without a user and a password")
+	case !p.ICE.Offers():
+		r.warn("provider.turn", "set provider.ice: true", "isn't used: no candidates are offered")
 	}
 }
 

@@ -84,6 +84,7 @@ type Provider struct {
 	Keying    provider.Keying   `yaml:"keying" apply:"newcalls" one:"|sdes|dtls|either"`
 	ICE       provider.ICE      `yaml:"ice" apply:"newcalls" one:"off|offered|required"`
 	STUN      []string          `yaml:"stun" apply:"live" most:"8" form:"hostport"`
+	TURN      TURN              `yaml:"turn" apply:"live"`
 	Register  Register          `yaml:"register" apply:"live"`
 	Codecs    []string          `yaml:"codecs" apply:"newcalls" most:"16" form:"codec"`
 	Internal  provider.Internal `yaml:"internal_calls" apply:"newcalls" one:"|local|cloud"`
@@ -99,6 +100,14 @@ type TLS struct {
 	// ServerName is the name that the provider's certificate must carry;
 	// empty: the domain, or else the server's own name.
 	ServerName string `yaml:"server_name" apply:"restart" form:"domain"`
+}
+
+// TURN are servers that relay speech where no other path is found (RFC 8656, over UDP).
+type TURN struct {
+	Servers []string `yaml:"servers" apply:"live" most:"8" form:"hostport"`
+	// User and Password are long-term credentials, the same for all servers.
+	User     string `yaml:"user" apply:"live" form:"account"`
+	Password Secret `yaml:"password" apply:"live"`
 }
 
 // Register is how the lines keep registered.

@@ -25,6 +25,7 @@ var reasons = map[string]string{
 	"github.com/pion/rtp":                 "RTP packets",
 	"github.com/pion/srtp/v3":             "SRTP transforms",
 	"github.com/pion/stun/v3":             "STUN messages: phones keep their flows by them, ICE checks its paths",
+	"github.com/pion/turn/v5":             "allocations at TURN servers, their refresh, permissions and channels",
 	"github.com/prometheus/client_golang": "metrics in the form that others scrape",
 	"github.com/spf13/viper":              "the daemon's own few settings, from file and environment",
 	"github.com/vishvananda/netlink":      "links, addresses and routes of the kernel",

@@ -96,11 +96,20 @@ func newChecker(flow *sdp.Checks, component int, seed uint64, now int64) *checke
 	c := &checker{flow: flow, component: component, controlling: flow.Controlling, random: seed, nextLate: now + pathTime, plainAt: now + plainTime}
 	c.tie = c.draw()
 	for _, cand := range flow.Remote.Candidates {
-		if cand.Component == component {
-			c.pair(cand.Addr, cand.Priority)
-		}
+		c.offered(&cand)
 	}
 	return c
+}
+
+// offered makes the pair of a candidate of the peer.
+func (c *checker) offered(cand *sdp.Candidate) {
+	switch {
+	case cand.Component != c.component:
+	case cand.Type == viaRelay:
+		c.pair(cand.Addr, cand.Priority, sdp.PreferRelayed)
+	default:
+		c.pair(cand.Addr, cand.Priority, sdp.PreferHost)
+	}
 }
 
 // draw is a step of splitmix64.
@@ -118,8 +127,9 @@ func (c *checker) newID() (id [12]byte) {
 	return id
 }
 
-// pair finds or makes the pair of an address; nil: there are too many.
-func (c *checker) pair(to netip.AddrPort, priority uint32) *candidatePair {
+// pair finds or makes the pair of an address, reached from a candidate of ours with
+// that type preference; nil: there are too many.
+func (c *checker) pair(to netip.AddrPort, priority uint32, preference int) *candidatePair {
 	for i := range c.pairs {
 		if c.pairs[i].to == to {
 			return &c.pairs[i]
@@ -128,7 +138,7 @@ func (c *checker) pair(to netip.AddrPort, priority uint32) *candidatePair {
 	if len(c.pairs) == maxPairs {
 		return nil
 	}
-	ours, theirs := uint64(sdp.Priority(sdp.PreferHost, c.component)), uint64(priority)
+	ours, theirs := uint64(sdp.Priority(preference, c.component)), uint64(priority)
 	p := candidatePair{to: to, priority: min(ours, theirs)<<32 + 2*max(ours, theirs)} // RFC 8445 6.1.2.3
 	if (theirs > ours) != c.controlling {
 		p.priority++
@@ -143,7 +153,7 @@ func (c *checker) pair(to netip.AddrPort, priority uint32) *candidatePair {
 		}
 		return 0
 	})
-	return c.pair(to, priority)
+	return c.pair(to, priority, preference)
 }
 
 // request handles a check of the peer that was authentic. It says whether media
@@ -282,7 +292,7 @@ func (c *checker) better(p *candidatePair, now int64) bool {
 	if !c.chosen.IsValid() {
 		return true
 	}
-	had := c.pair(c.chosen, 0)
+	had := c.pair(c.chosen, 0, 0)
 	return p.priority > had.priority || now-had.heard > 2*consentInterval
 }
 

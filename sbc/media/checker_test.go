@@ -133,12 +133,12 @@ func TestChecksAreRepeatedAndGivenUp(t *testing.T) {
 func TestAddressesOfAPeerAreBounded(t *testing.T) {
 	a, _ := agents(true, false)
 	for i := range 10 * maxPairs {
-		a.pair(netip.AddrPortFrom(agentAddr(9).Addr(), uint16(i+1)), 1)
+		a.pair(netip.AddrPortFrom(agentAddr(9).Addr(), uint16(i+1)), 1, sdp.PreferHost)
 	}
 	if len(a.pairs) != maxPairs {
 		t.Errorf("%d pairs", len(a.pairs))
 	}
-	if a.pair(agentAddr(1), 1) == nil {
+	if a.pair(agentAddr(1), 1, sdp.PreferHost) == nil {
 		t.Error("the signalled one was pushed out")
 	}
 }

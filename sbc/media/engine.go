@@ -172,6 +172,9 @@ type Side struct {
 	// Notify hears of the stream's keys and paths; nil: nobody. It must not block,
 	// nor call a method of the stream.
 	Notify func(Event)
+	// Relay is an address at a TURN server for the stream, which closes it at its end;
+	// nil: none. It is of use with ICE alone, and for RTCP only where that shares the port.
+	Relay *Relayed
 	// With is a stream of the same call: both then live on one worker from the
 	// start. Nil: the least busy worker.
 	With *Stream
@@ -197,6 +200,9 @@ func (e *Engine) Open(side Side) (*Stream, error) {
 	if err != nil {
 		e.ports.close(pair)
 		return nil, fmt.Errorf("open media on %s: %w", side.Addr, err)
+	}
+	if s.relay = side.Relay; s.relay != nil {
+		s.relay.serve(s.Local())
 	}
 	s.home.Store(w)
 	w.load.Add(1)

@@ -28,9 +28,7 @@ func (w *worker) setPath(s *Stream, f *sdp.Flow, again bool) {
 		if had != nil && had.flow.Equal(f.ICE) {
 			at[c].checked = !had.plain
 			for _, cand := range f.ICE.Remote.Candidates {
-				if cand.Component == had.component {
-					had.pair(cand.Addr, cand.Priority)
-				}
+				had.offered(&cand)
 			}
 			continue
 		}
@@ -81,13 +79,19 @@ func (w *worker) checkAsked(s *Stream, component int, c *checker, k *binding) {
 		send(s.socket(component), c.answer(k.id, from, stun.CodeRoleConflict), w.from)
 		return
 	}
-	p := c.pair(from, k.priority)
+	seen, preference := from, sdp.PreferHost
+	if s.relay != nil && component == 0 {
+		if peer, ok := s.relay.peerOf(from); ok {
+			seen, preference = peer, sdp.PreferRelayed
+		}
+	}
+	p := c.pair(from, k.priority, preference)
 	if p == nil {
 		s.drop(Foreign) // too many addresses
 		return
 	}
 	usable, chosen := c.request(p, k, w.now)
-	if b := c.answer(k.id, from, 0); b != nil {
+	if b := c.answer(k.id, seen, 0); b != nil {
 		send(s.socket(component), b, w.from)
 	}
 	if usable {

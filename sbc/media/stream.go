@@ -31,9 +31,10 @@ type Stream struct {
 	closed bool
 	agreed secured // as last set; used by the worker alone
 
-	told func(Event) // Side.Notify
-	seed uint64      // of what ICE draws
-	live live
+	told  func(Event) // Side.Notify
+	relay *Relayed    // Side.Relay
+	seed  uint64      // of what ICE draws
+	live  live
 }
 
 // live is what the worker alone touches once the stream is added.
@@ -109,6 +110,9 @@ func (s *Stream) Set(f sdp.Flow) error {
 		return fmt.Errorf("set media of %s: %w", s.Local(), err)
 	}
 	f.Formats = append([]sdp.FlowFormat(nil), f.Formats...)
+	if f.ICE != nil && s.relay != nil {
+		f.ICE = s.relay.reach(f.ICE)
+	}
 	if !s.home.Load().post(command{kind: doSet, s: s, flow: &f, set: next}) {
 		return ErrClosed
 	}
@@ -163,6 +167,9 @@ func (s *Stream) ask(c command) {
 
 // release gives the ports back; called once, by the owner.
 func (s *Stream) release() {
+	if s.relay != nil {
+		s.relay.Close()
+	}
 	s.home.Load().load.Add(-1)
 	s.engine.streams.Add(-1)
 	s.engine.ports.close(s.pair)

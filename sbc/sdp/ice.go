@@ -118,6 +118,7 @@ const (
 	PreferHost      = 126
 	PreferPeer      = 110
 	PreferReflexive = 100
+	PreferRelayed   = 0
 )
 
 // candidate reads one a=candidate line of a section.
@@ -183,6 +184,9 @@ func (l *Local) iceOf(mux bool) (ICE, error) {
 		if l.ICE.Full() && l.Public.IsValid() && l.Public != l.Addr && l.Public.Is4() == l.Addr.Is4() {
 			i.Candidates = append(i.Candidates, Candidate{"2", component, Priority(PreferReflexive, component),
 				netip.AddrPortFrom(l.Public, host.Port()), "srflx", host})
+		}
+		if l.ICE.Full() && component == 1 && l.Relayed.IsValid() && l.Relayed.Addr().Is4() == l.Addr.Is4() {
+			i.Candidates = append(i.Candidates, Candidate{"3", component, Priority(PreferRelayed, component), l.Relayed, "relay", host})
 		}
 	}
 	return i, nil

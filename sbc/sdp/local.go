@@ -89,9 +89,11 @@ type Local struct {
 	Certificate Fingerprint
 	DTLS, Sole  bool
 	// ICE says what is done about candidates. Public is our address as a STUN
-	// server saw it, for the second candidate; invalid: not known.
-	ICE    ICEPolicy
-	Public netip.Addr
+	// server saw it, for the second candidate, Relayed our RTP's at a TURN server, for
+	// the third; invalid: not known.
+	ICE     ICEPolicy
+	Public  netip.Addr
+	Relayed netip.AddrPort
 
 	last    Secret     // hash of our last description, version left out
 	layout  []place    // sections of the leg
