@@ -23,6 +23,7 @@ type Site struct {
 	SRTP     string // toward the cloud, default required
 	Keying   string // toward the cloud, default sdes
 	ICE      bool   // candidates toward the cloud
+	Relay    string // server of provider.turn
 	Internal string // internal_calls, default local
 	CAFile   string // authority of the cloud's certificate
 	BoxLAN   string
@@ -50,6 +51,9 @@ provider:
   srtp: {{.SRTP}}
   keying: {{if .Keying}}{{.Keying}}{{else}}sdes{{end}}
   ice: {{.ICE}}
+  {{- if .Relay}}
+  turn: {servers: ["{{.Relay}}"], user: praxis, password: wacholder-5-dohle}
+  {{- end}}
   register: {expires: 600s, spacing: 300ms}
   codecs: [PCMA, PCMU, telephone-event]
   internal_calls: {{.Internal}}

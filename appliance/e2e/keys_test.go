@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -78,4 +79,40 @@ func TestCloudWithDTLSAndICE(t *testing.T) {
 	if d := sounds(rtpBetween(wan.Packets(t), far.account.Addr, boxWAN), hzFar); d > 0 {
 		t.Errorf("the far end is heard in the clear for %v", d)
 	}
+}
+
+// Coturn starts a TURN server beside the PBX for the user of the site document.
+func (town *Town) Coturn(t *testing.T) (*Proc, string) {
+	t.Helper()
+	dir := t.TempDir()
+	p := town.Cloud.Start(t, dir, nil, "turnserver", "-n", "-v", "--no-cli", "--no-tls", "--no-dtls", "--log-file=stdout", "--lt-cred-mech", "--realm=cloud.example",
+		"--user=praxis:wacholder-5-dohle", "--listening-ip="+pbxAddr, "--relay-ip="+pbxAddr, "--listening-port=3478",
+		"--pidfile="+filepath.Join(dir, "pid"), "--userdb="+filepath.Join(dir, "db"))
+	return p, pbxAddr + ":3478"
+}
+
+// TestFarEndThatOnlyARelayReaches has no way between the box and the far end but the
+// provider's TURN server: calls both ways are heard all the same.
+func TestFarEndThatOnlyARelayReaches(t *testing.T) {
+	town := newTown(t, 1)
+	ip(t, "-n", town.Box.ns, "route", "add", "blackhole", farAddr)
+	ip(t, "-n", town.Other.ns, "route", "add", "blackhole", boxWAN)
+	ca := newAuthority(t)
+	relay, at := town.Coturn(t)
+	site := Site{Lines: 1, Keying: "dtls", ICE: true, CAFile: ca.File, Relay: at}
+	town.Kamailio(t, ca, site.Subscribers()...)
+	box := town.Linekeeper(t, site)
+	far := town.Other.Baresip(t, Account{
+		User: "far", Password: "far-secret", Registrar: pbxAddr + ":5061", Transport: "tls",
+		MediaEnc: "dtls_srtp", ICE: true, Mux: true, CAFile: ca.File, Hz: hzFar,
+	})
+	box.AwaitOnline(t, 15*time.Second)
+	relay.Await(t, "ALLOCATE processed, success", 15*time.Second)
+	phone := town.Phone(t, 0, hzNear)
+	talk(t, phone, far, farNumber)
+	part(t, far, phone)
+	talk(t, far, phone, "+498912345622")
+	part(t, phone, far)
+	box.AwaitIdle(t)
+	relay.Await(t, "CHANNEL_BIND processed, success", 5*time.Second)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // tools are the strangers and instruments of the lab.
-const tools = "ip dumpcap tshark baresip kamailio sipp dnsmasq svmap svwar svcrack sipsak"
+const tools = "ip dumpcap tshark baresip kamailio turnserver sipp dnsmasq svmap svwar svcrack sipsak"
 
 // daemon is the path of the linekeeper under test, set once by TestMain.
 var daemon string
