@@ -331,7 +331,7 @@ func (o *owner) became(st call.State, tm *loop.Timers[call.Input]) {
 	if o.challenged() {
 		return // no news: the phone asks again
 	}
-	o.log.Info("call", "state", st)
+	o.log.Debug("call", "state", st)
 	o.s.watch.CallChanged(*o.view.Load())
 }
 
