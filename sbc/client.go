@@ -115,12 +115,14 @@ func (s *Switch) clientTargets(cfg *Config, inv call.Invite, ext string) []call.
 				shown = cfg.Book.Format(n, c.Profile.Write)
 			}
 		}
+		to := uri
+		to.Port = 0 // RFC 3261 19.1.1
 		from := dialog.Address{Display: who.Display, URI: sip.URI{Scheme: "sip", User: userPart(shown), Host: host}}
 		if who.Anonymous || shown == "" {
 			from, shown = anonymous(), ""
 		}
 		out = append(out, call.Target{
-			Name: fmt.Sprintf("%s at %s", ext, c.Name), Extension: ext, Flow: flow, URI: uri, From: from, To: dialog.Address{URI: uri},
+			Name: fmt.Sprintf("%s at %s", ext, c.Name), Extension: ext, Flow: flow, URI: uri, From: from, To: dialog.Address{URI: to},
 			Contact: contactURI(userPart(shown), flow), Side: s.side(cfg, flow),
 			Headers: append(cfg.assert(policy.Named{Display: from.Display, URI: sip.URI{User: userPart(shown)}}, false, false, host), s.diversionsInside(cfg, inv.Diverted, host)...),
 		})

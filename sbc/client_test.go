@@ -3,6 +3,7 @@ package sbc
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"linekeeper/sbc/provider"
 	"linekeeper/sbc/sdp"
 	"linekeeper/sbc/sip"
+	"linekeeper/sbc/wire"
 )
 
 // beside puts a UC server at 192.0.2.9 and so many more extensions into a site.
@@ -246,4 +248,46 @@ func sdpOf(t *testing.T, m sip.Message) *sdp.Session {
 		t.Fatalf("no description: %v\n%s", err, m.Body())
 	}
 	return s
+}
+
+// A UC server is offered best-effort keys and candidates; where the phone brings what
+// phones usually bring, that is a datagram, by its short names where the addresses are
+// as long as can be.
+func TestAnInviteTowardAnICEPeerIsADatagram(t *testing.T) {
+	const datagram = 1300 // RFC 3261 18.1.1
+	for name, formats := range map[string]string{"narrow": "8 0 101", "wide": "9 8 0 18 101"} {
+		t.Run(name, func(t *testing.T) {
+			tune := beside(provider.XPhone, 0)
+			inWorld(t, func(cfg *Config) {
+				tune(cfg)
+				cfg.Sides[cfg.Clients[0].Side()] = MediaSide{ICE: sdp.ICEFull, SRTP: sdp.Preferred, Codecs: cfg.Clients[0].Profile.Codecs}
+			}, func(t *testing.T, w *world) {
+				server, phone := w.xphone(), w.phone("24", 10)
+				req := phone.request(sip.INVITE, "23")
+				sip.SetBody(req, "application/sdp", []byte("v=0\r\no=- 7 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n"+
+					"m=audio 4000 RTP/AVP "+formats+"\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\n"))
+				phone.send(req)
+				resp := phone.hears(401)
+				phone.acks(req, resp)
+				again := phone.prove(req, resp, "24", "secret24", 0)
+				phone.send(again)
+				rung := server.gets(sip.INVITE)
+				if m := sdpOf(t, rung).Audio(); len(m.Crypto) == 0 || len(m.ICE.Candidates) != 2 {
+					t.Errorf("offered %d keys and the candidates %v", len(m.Crypto), m.ICE.Candidates)
+				}
+				at := func(addr string) []byte {
+					return regexp.MustCompile(`198\.51\.100\.1\b|192\.0\.2\.9\b`).ReplaceAll(sip.Bytes(rung), []byte(addr))
+				}
+				if text := at("10.0.100.20"); len(text) > datagram {
+					t.Errorf("%d octets:\n%s", len(text), text)
+				}
+				if text := wire.Compact(at("192.168.178.250")); len(text) > datagram {
+					t.Errorf("%d octets:\n%s", len(text), text)
+				}
+				server.answers(rung, 486)
+				server.gets(sip.ACK)
+				phone.acks(again, phone.hears(486))
+			})
+		})
+	}
 }

@@ -53,11 +53,11 @@ func (o *owner) open(e call.Open) []call.Input {
 	o.legs[e.Leg] = &port{leg: e.Leg, side: e.Side.Name, stream: st, seat: seat}
 	o.hearKeys(e.Leg, st)
 	local := st.Local()
-	seed := make([]byte, 40)
+	seed := make([]byte, 36)
 	_, _ = rand.Read(seed)
 	return []call.Input{call.MediaOpened{Leg: e.Leg, Local: sdp.Local{
 		Addr: local.Addr(), Port: local.Port(),
-		SessionID: binary.BigEndian.Uint64(seed[32:]) >> 2, Version: 1,
+		SessionID: uint64(binary.BigEndian.Uint32(seed[32:])), Version: 1,
 		SRTP: side.SRTP, Suites: side.Suites, Codecs: side.Codecs, Convert: side.Transcode, Presses: side.Presses, Keys: seed[:32],
 		Certificate: o.s.fingerprint, DTLS: side.DTLS && o.s.fingerprint != sdp.Fingerprint{}, Sole: side.Sole, ICE: side.ICE, Public: o.s.seenAt(side), Relayed: relayed,
 	}}}

@@ -33,11 +33,11 @@ func (m *Machine) dial(l *leg) {
 
 func (m *Machine) inviteHeaders(t Target) []sip.Header {
 	hs := []sip.Header{
-		sip.NewHeader("Allow", sip.Allowed),
+		sip.NewHeader("Allow", sip.AllowedInCall),
 		m.supported(),
 	}
 	if m.cfg.Session > 0 {
-		hs = append(hs, sip.Session{Interval: m.cfg.Session}.Header(), sip.MinSEHeader(minSE))
+		hs = append(hs, sip.Session{Interval: m.cfg.Session}.Header()) // Min-SE is what is meant where none stands (RFC 4028 5)
 	}
 	return append(append(hs, t.Headers...), m.hunt.headers...)
 }

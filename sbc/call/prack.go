@@ -105,7 +105,7 @@ func (m *Machine) inform(l *leg, p provision) {
 func (m *Machine) sendReliably(l *leg, p provision) {
 	r := &l.rel
 	resp := m.compose(l, l.invite, p.code, p.phrase, p.body,
-		sip.NewHeader("Require", "100rel"), sip.RSeqHeader(r.next), sip.NewHeader("Allow", sip.Allowed))
+		sip.NewHeader("Require", "100rel"), sip.RSeqHeader(r.next), sip.NewHeader("Allow", sip.AllowedInCall))
 	r.open, r.said, r.seq, r.pause = &p, resp, r.next, t1
 	r.next++
 	m.do(Respond{l.tx, resp}, Arm{l.key("repeat"), t1}, Arm{l.key("unpracked"), unprackedLimit})

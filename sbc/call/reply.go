@@ -37,7 +37,7 @@ func (m *Machine) compose(l *leg, req *sip.Request, code int, phrase string, bod
 		resp.AppendHeader(sip.NewHeader("Allow-Events", "refer"))
 	}
 	if code == 405 || code == 200 && (target || req.Method == sip.OPTIONS) {
-		resp.AppendHeader(sip.NewHeader("Allow", sip.Allowed))
+		resp.AppendHeader(sip.NewHeader("Allow", sip.AllowedInCall))
 	}
 	if code/100 == 2 && target {
 		resp.AppendHeader(sip.NewHeader("Supported", sip.Supported))

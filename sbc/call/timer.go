@@ -74,7 +74,7 @@ func (m *Machine) timerAsClient(l *leg, resp *sip.Response) {
 func (m *Machine) timerRefreshed(l *leg, resp *sip.Response) { m.timerAsClient(l, resp) }
 
 func (m *Machine) refreshHeaders(l *leg) []sip.Header {
-	hs := []sip.Header{sip.NewHeader("Allow", sip.Allowed), modestly()}
+	hs := []sip.Header{sip.NewHeader("Allow", sip.AllowedInCall), modestly()}
 	if l.timer.interval > 0 {
 		who := "uac"
 		if !l.timer.ours {

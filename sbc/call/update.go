@@ -147,7 +147,7 @@ func (m *Machine) carryUpdate(l *leg, t *talk, ol *leg, ot *talk, in Request, of
 	r := &relay{from: l.id, to: ol.id, tx: in.Tx, req: in.Req, offer: offer, mine: mine, by: t}
 	t.in, ot.out = r, true
 	m.send(ol, &ask{purpose: forUpdate, method: sip.UPDATE, talk: ot, relay: r, body: mine.Bytes(),
-		headers: append([]sip.Header{sip.NewHeader("Allow", sip.Allowed), sip.NewHeader("Supported", sip.Supported)}, m.passed(ol, in.Req)...)})
+		headers: append([]sip.Header{sip.NewHeader("Allow", sip.AllowedInCall), sip.NewHeader("Supported", sip.Supported)}, m.passed(ol, in.Req)...)})
 }
 
 // updated takes the answer to a carried UPDATE back to where the offer came from.

@@ -177,7 +177,8 @@ func (l *Local) iceOf(mux bool) (ICE, error) {
 		return ICE{}, fmt.Errorf("derive ice credentials: %w", err)
 	}
 	text := base64.RawStdEncoding.EncodeToString(raw) // its alphabet is that of ICE
-	i := ICE{Ufrag: text[:8], Pwd: Secret(text[8:]), Lite: l.ICE == ICELite}
+	// No longer than RFC 8445 5.3 wants: a request with candidates is large enough.
+	i := ICE{Ufrag: text[:4], Pwd: Secret(text[4:26]), Lite: l.ICE == ICELite}
 	for component := 1; component <= 2 && !(mux && component == 2); component++ {
 		host := netip.AddrPortFrom(l.Addr, l.Port+uint16(component-1))
 		i.Candidates = append(i.Candidates, Candidate{"1", component, Priority(PreferHost, component), host, "host", netip.AddrPort{}})

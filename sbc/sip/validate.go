@@ -9,6 +9,9 @@ import (
 // Allowed is the Allow header value of the box.
 const Allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, PRACK, INFO, MESSAGE, REFER, SUBSCRIBE, NOTIFY"
 
+// AllowedInCall is that of a call, within which nobody registers.
+const AllowedInCall = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, MESSAGE, REFER, SUBSCRIBE, NOTIFY"
+
 // Supported is the Supported header value of the box.
 const Supported = "timer, replaces, norefersub, 100rel"
 

@@ -240,11 +240,13 @@ func (z *zone) sendDatagram(flow sip.Flow, m sip.Message) error {
 	if err != nil {
 		return err
 	}
-	if req, ok := m.(*sip.Request); ok {
-		Leaving(req, flow)
+	req, ok := m.(*sip.Request)
+	if !ok {
+		return s.put(sip.Bytes(m), flow)
 	}
-	raw := sip.Bytes(m)
-	if req, ok := m.(*sip.Request); ok && len(raw) > largest {
+	Leaving(req, flow)
+	raw, small := fits(sip.Bytes(req))
+	if !small {
 		if err := z.larger(flow, req, len(raw), func() error { return s.put(raw, flow) }); err != nil {
 			return z.instead(err, req)
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"linekeeper/sbc/sip"
+	"linekeeper/sbc/wire"
 )
 
 // largest is the most octets of a request in a datagram, as the real wire has it.
@@ -30,10 +31,15 @@ func (l *larger) Over() sip.Flow { return l.flow }
 func (l *larger) Anyway() error { return l.anyway() }
 
 // larger looks for a stream for a large request; nil says that the datagram has to do.
-// An ACK takes a connection that stands or none, and has been sent on it if done is true.
+// An ACK takes a connection that stands or none, and has been sent on it if done is true,
+// as has one that its compact form made small enough.
 func (z *zone) larger(flow sip.Flow, req *sip.Request, raw []byte) (done bool, err error) {
 	if len(raw) <= largest {
 		return false, nil
+	}
+	if b := wire.Compact(raw); len(b) <= largest {
+		z.datagram(flow, b)
+		return true, nil
 	}
 	n := z.node
 	anyway := func() error {
@@ -57,7 +63,13 @@ func (z *zone) larger(flow sip.Flow, req *sip.Request, raw []byte) (done bool, e
 	e := z.connection(sip.TCP, flow.Remote)
 	e.mu.Lock()
 	e.tried = e.tried || e.peer == nil
+	refused := e.over && e.peer == nil // before anybody could look
 	e.mu.Unlock()
+	if refused {
+		n.mu.Lock()
+		n.unstreamed[flow.Remote] = true
+		n.mu.Unlock()
+	}
 	return false, &larger{e.flow, len(raw), anyway}
 }
 
