@@ -187,6 +187,8 @@ func (w *worker) bridge(a, b *Stream) {
 
 func (w *worker) unbridge(s *Stream) {
 	if p := s.live.peer; p != nil {
+		w.rouse(s, p)
+		w.rouse(p, s)
 		s.live.peer, p.live.peer = nil, nil
 		s.live.keypad.clear()
 		p.live.keypad.clear()

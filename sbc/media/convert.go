@@ -28,6 +28,7 @@ type conversion struct {
 	// calls need neither, and both are large.
 	codec   *sound.Transcoder
 	hearing *sound.Decoder
+	noise   *noise // where the voice is of another codec and the peer knows no comfort noise
 }
 
 type outward struct {
@@ -64,6 +65,9 @@ func (w *worker) tabulate(s *Stream) {
 // prepare makes the table of what arrives from a stream.
 func (w *worker) prepare(s *Stream) {
 	l := &s.live
+	if l.peer != nil {
+		w.rouse(s, l.peer)
+	}
 	if l.peer == nil {
 		if l.sink != nil {
 			w.convert(s, &sdp.Flow{})
@@ -121,7 +125,26 @@ func (w *worker) convert(s *Stream, to *sdp.Flow) {
 		return
 	}
 	c.equip(&l.table, l.sink != nil)
+	c.soothes(&l.table, l.flow.Formats, ours)
 	l.work = c
+}
+
+// soothes prepares for comfort noise that the peer could not read: where its voice is
+// made here anyway, noise is as well.
+func (c *conversion) soothes(table *[128]uint8, formats []sdp.FlowFormat, ours outward) {
+	made := false
+	for n, way := range table {
+		made = made || way == handWork && c.from[n] < noiseWork && c.from[n] != c.to[n].codec
+	}
+	if c.noise = nil; !made || ours.codec == sound.None {
+		return
+	}
+	for i := range formats {
+		if f := &formats[i]; isNoise(f.Format) && table[f.Number&0x7f] == noPayload {
+			c.noise = &noise{}
+			c.from[f.Number&0x7f], table[f.Number&0x7f] = noiseWork, handWork
+		}
+	}
 }
 
 // equip brings what the work on voice needs, before a packet comes.
@@ -215,6 +238,9 @@ func (w *worker) work(s, p *Stream, b []byte, h *rtp.Header, fresh bool) bool {
 		}
 		w.beside(s, p, c.pack, h)
 		return true
+	case from == noiseWork:
+		w.soothe(s, p, octets)
+		return false
 	case c.listen != nil && w.overhear(s, p, from, h.Timestamp, octets):
 		p.live.rewrite.pending = true // what is left out is no loss
 		s.drop(Replaced)

@@ -24,13 +24,20 @@ type Source = sound.Source
 type voice struct {
 	codec   sound.Codec
 	payload uint8
+	noise   uint8 // number of comfort noise; noPayload: the peer knows none
+	quiet   int   // silent frames so far
 	enc     sound.Encoder
 	pack    packer
 }
 
 // choose takes the first of our codecs; without one what the box says is unheard.
 func (v *voice) choose(f *sdp.Flow) {
-	v.codec = sound.None
+	v.codec, v.noise = sound.None, noPayload
+	for i := range f.Formats {
+		if isNoise(f.Formats[i].Format) {
+			v.noise = f.Formats[i].Out & 0x7f
+		}
+	}
 	for i := range f.Formats {
 		if c := codecOf(f.Formats[i].Format); c != sound.None {
 			v.codec, v.payload = c, f.Formats[i].Out&0x7f
@@ -125,12 +132,17 @@ func (w *worker) playFrame(s *Stream) bool {
 func (w *worker) speak(s *Stream, v *voice, head *rtp.Header, frame *[FrameSamples]int16) {
 	l := &s.live
 	h := *head
-	head.Sequence++
 	head.Timestamp += FrameSamples
 	if v.codec == sound.None || l.silent() {
+		head.Sequence++
 		return
 	}
-	h.Payload = v.payload
+	was := v.quiet
+	if w.hushed(s, v, h, frame) {
+		return
+	}
+	head.Sequence++
+	h.Payload, h.Marker = v.payload, was > quietFrames
 	v.enc.Encode(v.codec, w.frame[:], frame[:])
 	w.packed(nil, s, &v.pack, h, w.frame[:], false)
 }

@@ -137,6 +137,9 @@ func (w *worker) forward(s *Stream, b []byte, h rtp.Header, fresh bool) {
 		s.drop(Held)
 		return
 	}
+	if to.taken && s.live.work != nil && s.live.work.from[h.Payload] != noiseWork {
+		w.rouse(s, p) // a key press too
+	}
 	switch number := s.live.table[h.Payload]; {
 	case number == noPayload:
 		s.drop(Payload)
