@@ -106,4 +106,20 @@ func TestSideOffersWhatItIsSetTo(t *testing.T) {
 	if a := s.seenAt(MediaSide{ICE: sdp.ICELite}); a.IsValid() {
 		t.Errorf("a lite side shows %v", a)
 	}
+	// A relayed address is for legs toward the cloud that offer candidates.
+	taken := 0
+	s.relayed = func() *media.Relayed {
+		taken++
+		return nil
+	}
+	for _, c := range []struct {
+		side string
+		ice  sdp.ICEPolicy
+		want int
+	}{{"wan", sdp.ICEFull, 1}, {"wan", sdp.ICERequired, 1}, {"wan", sdp.ICEOff, 0}, {LAN, sdp.ICERequired, 0}, {LAN + "/xphone", sdp.ICEFull, 0}} {
+		taken = 0
+		if r, at := s.relayedFor(c.side, MediaSide{ICE: c.ice}); taken != c.want || r != nil || at.IsValid() {
+			t.Errorf("%+v: %d taken, %v", c, taken, at)
+		}
+	}
 }
