@@ -74,6 +74,24 @@ func TestPhoneTransfersTheCallerBlindly(t *testing.T) {
 	box.AwaitIdle(t)
 }
 
+// TestPhoneThatTransfersInVainIsCalledBack: 22 sends the caller on and hangs up, 23
+// declines: 22 rings again and talks with the caller.
+func TestPhoneThatTransfersInVainIsCalledBack(t *testing.T) {
+	town, box, far := office(t, 2, Site{Lines: 2})
+	a, b := town.Phone(t, 0, hzNear), town.Phone(t, 1, hzDesk)
+	talk(t, far, a, "+498912345622")
+	a.do(t, "transfer", "sip:23@"+boxLAN)
+	b.Await(t, "CALL_INCOMING", 5*time.Second)
+	a.Hangup(t)
+	a.Await(t, "CALL_CLOSED", 5*time.Second)
+	b.Hangup(t)
+	a.Await(t, "CALL_INCOMING", 5*time.Second)
+	a.Answer(t)
+	bothHear(t, far, a)
+	part(t, a, far)
+	box.AwaitIdle(t)
+}
+
 // TestScriptedPhoneTransfersWithReplaces has SIPp consult and transfer: the
 // cloud's call and the colleague's become one, by re-INVITE on both sides.
 func TestScriptedPhoneTransfersWithReplaces(t *testing.T) {
