@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"linekeeper/appliance/lab/ng"
 	"linekeeper/appliance/lab/voice"
 )
 
@@ -345,9 +346,9 @@ func (b *bench) rtpengineRelay(ctx context.Context, security voice.Security, dir
 	if err != nil {
 		return nil, nil, err
 	}
-	g, err := dialNG(at)
+	g, err := ng.Dial(at)
 	for began := time.Now(); err == nil; { // nothing answers before it listens
-		_, err = g.ask(map[string]any{"command": "ping"})
+		_, err = g.Ask(map[string]any{"command": "ping"})
 		if err == nil || time.Since(began) > readyTimeout || !sleepTo(ctx, time.Now().Add(100*time.Millisecond)) {
 			break
 		}
@@ -372,7 +373,7 @@ func (b *bench) rtpengineRelay(ctx context.Context, security voice.Security, dir
 }
 
 // offer sets a call of rtpengine up, from a phone to the cloud.
-func (y *relay) offer(g *ng, i int, security voice.Security) error {
+func (y *relay) offer(g *ng.Client, i int, security voice.Security) error {
 	suites := []voice.Suite{voice.SHA1_80}
 	near, err := y.engine.endpoint(phoneAddr(i%phoneCount), 0, voice.Terms{Security: voice.Plain, Suites: suites})
 	if err != nil {
@@ -391,7 +392,7 @@ func (y *relay) offer(g *ng, i int, security voice.Security) error {
 		}
 		return m
 	}
-	offered, err := g.ask(words("offer", profile[security], near.Offer()))
+	offered, err := g.Ask(words("offer", profile[security], near.Offer()))
 	if err != nil {
 		return err
 	}
@@ -400,7 +401,7 @@ func (y *relay) offer(g *ng, i int, security voice.Security) error {
 	if err != nil {
 		return err
 	}
-	answered, err := g.ask(words("answer", profile[voice.Plain], answer))
+	answered, err := g.Ask(words("answer", profile[voice.Plain], answer))
 	if err != nil {
 		return err
 	}

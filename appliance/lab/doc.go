@@ -11,4 +11,5 @@
 //	ua       one user agent on one address: transactions, dialogs, digest, faults
 //	phone    a telephone: registers, dials, answers, holds, hangs up
 //	cloud    a PBX: registrar, accounts, outside numbers, faults on demand
+//	ng       words to an rtpengine
 package lab

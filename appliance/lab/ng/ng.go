@@ -1,4 +1,4 @@
-package main
+package ng
 
 import (
 	"bytes"
@@ -13,24 +13,28 @@ import (
 	"time"
 )
 
-// ng speaks rtpengine's control protocol: a cookie, a blank and a bencoded dictionary
-// in a datagram.
-type ng struct {
+// Client talks to one rtpengine: a cookie, a blank and a bencoded dictionary
+// in a datagram. It is for one goroutine.
+type Client struct {
 	conn net.Conn
 	next int
 	room [1 << 16]byte
 }
 
-func dialNG(at netip.AddrPort) (*ng, error) {
+// Dial opens a socket toward the control port of an rtpengine.
+func Dial(at netip.AddrPort) (*Client, error) {
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(at))
 	if err != nil {
 		return nil, fmt.Errorf("rtpengine: %w", err)
 	}
-	return &ng{conn: c}, nil
+	return &Client{conn: c}, nil
 }
 
-// ask sends a command again until it is answered, and yields the answer.
-func (g *ng) ask(words map[string]any) (map[string]any, error) {
+// Close gives the socket back.
+func (g *Client) Close() error { return g.conn.Close() }
+
+// Ask sends a command again until it is answered, and yields the answer.
+func (g *Client) Ask(words map[string]any) (map[string]any, error) {
 	g.next++
 	cookie := fmt.Appendf(nil, "b%d ", g.next)
 	msg := appendBencode(bytes.Clone(cookie), words)

@@ -1,4 +1,4 @@
-package main
+package ng
 
 import (
 	"net"
@@ -52,14 +52,14 @@ func TestControlAnswersOfOthersArePassedOver(t *testing.T) {
 			}
 		}
 	}()
-	g, err := dialNG(c.LocalAddr().(*net.UDPAddr).AddrPort())
+	g, err := Dial(c.LocalAddr().(*net.UDPAddr).AddrPort())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := g.ask(map[string]any{"command": "ping"}); err != nil || got["result"] != "pong" {
+	if got, err := g.Ask(map[string]any{"command": "ping"}); err != nil || got["result"] != "pong" {
 		t.Errorf("%v %v", got, err)
 	}
-	if _, err := g.ask(map[string]any{"command": "offer"}); err == nil {
+	if _, err := g.Ask(map[string]any{"command": "offer"}); err == nil {
 		t.Error("an error was taken for an answer")
 	}
 }
