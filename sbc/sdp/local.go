@@ -134,7 +134,7 @@ func (l *Local) Offer(from *Session) (*Session, error) {
 	if err := l.secure(&m); err != nil {
 		return nil, err
 	}
-	if l.ICE.Full() {
+	if l.ICE.Full() || l.ICE == ICELite && l.ice.peer != "" { // a session goes on (RFC 8839 4.4.1.1.2)
 		var err error
 		if m.Mux = true; l.ice.peer == "" {
 			l.ice.offered = true

@@ -208,6 +208,20 @@ func TestCandidatesAreOfferedAnsweredAndRestarted(t *testing.T) {
 	if g := must[Flow](t)(lite.Flow(again, wire(t, offer))); !g.ICE.Equal(fl.ICE) {
 		t.Error("a repeated offer began a new session")
 	}
+	// An offer of the lite agent, a hold say, goes on with it; where there is none it brings none.
+	hold := must[*Session](t)(lite.Offer(nil))
+	if i := wire(t, hold).Media[0].ICE; !i.Lite || i.Ufrag != fl.ICE.Local.Ufrag {
+		t.Errorf("offered by the lite agent\n%s", hold.Bytes())
+	}
+	answered := must[*Session](t)(l.Answer(wire(t, hold), nil))
+	if g := must[Flow](t)(lite.Flow(hold, wire(t, answered))); !g.ICE.Equal(fl.ICE) {
+		t.Error("an offer of the lite agent ended the session")
+	}
+	none := leg(4, Off)
+	none.ICE = ICELite
+	if text := string(must[*Session](t)(none.Offer(nil)).Bytes()); strings.Contains(text, "a=ice") {
+		t.Errorf("a lite agent alone offers\n%s", text)
+	}
 	fresh := wire(t, offer)
 	fresh.Media[0].ICE.Ufrag += "x"
 	again = must[*Session](t)(lite.Answer(fresh, nil))
