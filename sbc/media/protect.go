@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"encoding/binary"
+
+	"linekeeper/sbc/rtp"
 )
 
 // protectRTP encrypts the packet in place and returns it with its tag; b needs
@@ -35,16 +37,29 @@ func (p *protection) protectRTP(b []byte, header int) []byte {
 // unprotectRTP authenticates and decrypts the packet in place and returns it
 // without its tag. State changes only for an authentic packet.
 func (p *protection) unprotectRTP(b []byte, header int) ([]byte, error) {
-	t, mki := &p.rtp, len(p.key.MKI)
-	if len(b) < header+t.tag+mki {
+	if len(b) < header+p.rtp.tag+len(p.key.MKI) {
 		return nil, errShort
 	}
-	ssrc, seq := binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint16(b[2:])
-	s := p.source(ssrc)
-	index := s.guess(seq)
+	s := p.source(binary.BigEndian.Uint32(b[8:]))
+	index := s.guess(binary.BigEndian.Uint16(b[2:]))
 	if s.seen(index) {
 		return nil, errReplay
 	}
+	return p.openRTP(b, header, s, index)
+}
+
+// resumeRTP is the same for the first packet of a source that counts on where it was
+// under the key before, see succeed.
+func (p *protection) resumeRTP(b []byte, header int) ([]byte, error) {
+	if index, ok := p.carried(b); ok {
+		return p.openRTP(b, header, nil, index)
+	}
+	return nil, errAuth
+}
+
+// openRTP opens a packet of an index; s is nil for a source without state.
+func (p *protection) openRTP(b []byte, header int, s *sourceState, index uint64) ([]byte, error) {
+	t, mki, ssrc := &p.rtp, len(p.key.MKI), binary.BigEndian.Uint32(b[8:])
 	var out []byte
 	if t.aead != nil {
 		end := len(b) - mki
@@ -71,6 +86,52 @@ func (p *protection) unprotectRTP(b []byte, header int) ([]byte, error) {
 	}
 	s.accept(index)
 	return out, nil
+}
+
+// succeed remembers how far the sources of the key before had come: the roll-over
+// counter goes on under a new key (RFC 3711 3.3.1), though many begin at 0 again.
+func (p *protection) succeed(old *protection) {
+	if old == nil || old == p {
+		return
+	}
+	p.before = old.before
+	for _, s := range old.sources {
+		if s.used == 0 || !s.started {
+			continue
+		}
+		at := &p.before[0]
+		for i := range p.before {
+			if c := &p.before[i]; c.ssrc == s.ssrc {
+				at = c
+				break
+			} else if c.index < at.index {
+				at = c
+			}
+		}
+		if at.ssrc == s.ssrc || s.index>>16 > 0 {
+			*at = carry{s.ssrc, s.index}
+		}
+	}
+	p.follows = false
+	for _, c := range p.before {
+		p.follows = p.follows || c.index>>16 > 0
+	}
+}
+
+// carried is the index of a packet if its source, of which nothing is known under
+// this key, goes on from where it was under the one before.
+func (p *protection) carried(b []byte) (index uint64, ok bool) {
+	if !p.follows || len(b) < rtp.HeaderLen {
+		return 0, false
+	}
+	ssrc := binary.BigEndian.Uint32(b[8:])
+	for _, c := range p.before {
+		if c.ssrc == ssrc && c.index>>16 > 0 && p.source(ssrc) == nil {
+			s := sourceState{started: true, index: c.index}
+			return s.guess(binary.BigEndian.Uint16(b[2:])), true
+		}
+	}
+	return 0, false
 }
 
 // protectRTCP encrypts a compound packet in place; b needs maxOverhead bytes of

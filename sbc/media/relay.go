@@ -111,14 +111,19 @@ func (w *worker) unprotect(s *Stream, b []byte, header int) ([]byte, bool) {
 	if l.old != nil && w.now > l.oldTill {
 		l.old = nil
 	}
-	if l.old == nil {
+	_, resumes := l.in.carried(b)
+	if l.old == nil && !resumes {
 		out, err := l.in.unprotectRTP(b, header)
 		s.refused(err)
 		return out, err == nil
 	}
 	n := copy(w.copied[:], b) // an AEAD wipes what it could not open
 	out, err := l.in.unprotectRTP(b, header)
-	if errors.Is(err, errAuth) {
+	if errors.Is(err, errAuth) && resumes {
+		copy(b, w.copied[:n])
+		out, err = l.in.resumeRTP(b, header)
+	}
+	if errors.Is(err, errAuth) && l.old != nil {
 		out, err = l.old.unprotectRTP(w.copied[:n], header)
 	}
 	s.refused(err)

@@ -121,6 +121,39 @@ func TestReKeyBySetLosesNothing(t *testing.T) {
 	}
 }
 
+// TestRollOverCounterUnderANewKey: it goes on (RFC 3711 3.3.1, as with rtpengine), or
+// begins at 0 again; either is understood, also after the key before is forgotten.
+func TestRollOverCounterUnderANewKey(t *testing.T) {
+	e := engine(t, Config{})
+	for _, suite := range []sdp.Suite{sdp.AES128SHA80, sdp.AES128GCM} {
+		for _, goesOn := range []bool{true, false} {
+			a, b, la, _ := call(t, e, suite, "")
+			a.seq = 65534
+			for key := range 4 { // with the second one nothing is sent
+				if key > 0 {
+					f := a.flow()
+					f.Out, f.In = testKey(suite, 1), testKey(suite, byte(40+key))
+					a.enc = pion(t, f.In)
+					if goesOn {
+						a.enc.SetROC(a.ssrc, 1)
+					}
+					set(t, la, f)
+				}
+				for i := range 5 {
+					if key == 1 {
+						break
+					}
+					a.say(fmt.Sprint(key, i))
+					b.expect(fmt.Sprint(key, i))
+				}
+			}
+			if n := la.Stats().Dropped[Unauthentic]; n != 0 {
+				t.Errorf("%s, goes on: %v: %d packets could not be opened", suite, goesOn, n)
+			}
+		}
+	}
+}
+
 func TestPayloadNumbersAreTranslated(t *testing.T) {
 	e := engine(t, Config{})
 	a, b, la, lb := call(t, e, "", "")

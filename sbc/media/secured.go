@@ -79,7 +79,10 @@ func (k secured) next(s *Stream, f *sdp.Flow) (secured, error) {
 			n.assoc[c], n.in[c], n.out[c] = a, k.in[c], k.out[c]
 			continue
 		case a != nil && slices.Equal(a.flow.Peer, f.DTLS.Peer):
-			n.in[c], n.out[c] = k.in[c], k.out[c]
+			n.in[c] = k.in[c]
+			if f.ICE != nil || a.remote == f.Remote { // elsewhere nobody has the old keys
+				n.out[c] = k.out[c]
+			}
 		}
 		n.assoc[c] = newAssociation(s, c, *f.DTLS)
 		n.assoc[c].remote = f.Remote
@@ -178,6 +181,9 @@ func (w *worker) setKeys(s *Stream, a *association, keys secured) {
 func (l *live) adopt(now int64, keys secured) {
 	if l.in != keys.in[0] {
 		l.old, l.oldTill = l.in, now+int64(oldKeyTime)
+		if keys.in[0] != nil {
+			keys.in[0].succeed(l.in)
+		}
 	}
 	l.in, l.out, l.assoc = keys.in[0], keys.out[0], keys.assoc
 	l.controlIn, l.controlOut = l.in, l.out

@@ -57,6 +57,14 @@ type protection struct {
 	clock   uint32 // counts uses, to find the oldest source
 	served  uint64 // packets so far
 	worn    uint64 // of which that many mean that new keys are due
+	follows bool   // some of before may matter
+	before  [maxSources]carry
+}
+
+// carry is how far a source had come under the key before.
+type carry struct {
+	ssrc  uint32
+	index uint64
 }
 
 // maxServed is how many packets RFC 3711 9.2 allows under one master key.
