@@ -51,14 +51,8 @@
 // are always bound, take IPv6 and what is too large, and are watched by
 // edge-triggered epoll. Engine.Describe says which ways were taken and why.
 //
-// CPU per packet, RTP and SRTP (AES-CM), one core of a guest where an empty
-// system call takes 1 µs; rtpengine 10.5 in turn with ours, the first row partly
-// an hour before:
-//
-//	calls                      50    200   500   1000
-//	one by one, own sockets    26    12    10.7  9.9   µs
-//	steered and in batches     12.8  8.92  6.36  5.93  µs
-//	rtpengine                  25.6  22.2  17.2  11.5  µs
+// What that comes to, next to rtpengine on the same core in turn, is measured by make
+// bench-media and kept in testdata/bench.
 //
 // # Keys and paths
 //
@@ -68,7 +62,8 @@
 // RFC 7983), sends what it has to say, and gets the keys as a command. Until then
 // nothing leaves in the clear, and a few packets of a faster peer are kept. New
 // keys leave the old ones good for what is under way, and the same key, the same
-// association and the same ICE session of a repeated description go on untouched. Whose
+// association and the same ICE session of a repeated description go on untouched. Under
+// a new key a source may count on where it was or begin at roll-over 0. Whose
 // lifetime ends is told to the owner in time to agree on others.
 //
 // ICE (RFC 8445) is an agent of our own for each component, see checker. As a lite

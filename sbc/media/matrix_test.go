@@ -12,18 +12,29 @@ import (
 	"linekeeper/sbc/sound"
 )
 
+// farEnd is a stranger at the other end of a leg.
+type farEnd interface {
+	// keying is what it wants, see stranger; muxes says that RTCP shares the port.
+	keying() string
+	muxes() bool
+	// describe writes its offer, or its answer to theirs; listen is told the box's
+	// description beside its own.
+	describe(theirs *sdp.Session, direction string) *sdp.Session
+	listen(mine, theirs *sdp.Session)
+}
+
 // boxLeg is the box's end of a leg in a test: its stream, its descriptions and
 // the stranger at the other end.
 type boxLeg struct {
 	t      testing.TB
 	stream *Stream
 	local  sdp.Local
-	far    *stranger
+	far    farEnd
 	mine   *sdp.Session
 	events chan Event
 }
 
-func newBoxLeg(t testing.TB, e *Engine, name string, far *stranger, ice sdp.ICEPolicy) *boxLeg {
+func newBoxLeg(t testing.TB, e *Engine, name string, far farEnd, ice sdp.ICEPolicy) *boxLeg {
 	t.Helper()
 	l := &boxLeg{t: t, far: far, events: make(chan Event, 64)}
 	s, err := e.Open(Side{Leg: name, Addr: lo, Low: 21000, High: 29999, Notify: func(ev Event) { l.events <- ev }})
@@ -35,12 +46,12 @@ func newBoxLeg(t testing.TB, e *Engine, name string, far *stranger, ice sdp.ICEP
 	seed := make([]byte, 32)
 	_, _ = rand.Read(seed)
 	policy := sdp.Required
-	if far.keys == byNothing {
+	if far.keying() == byNothing {
 		policy = sdp.Off
 	}
 	l.local = sdp.Local{
-		Addr: s.Local().Addr(), Port: s.Local().Port(), SessionID: 1, Version: 1, SRTP: policy, Keys: seed, Mux: far.mux,
-		Certificate: e.conf.Certificate.Fingerprint(), DTLS: far.keys == byDTLS, ICE: ice,
+		Addr: s.Local().Addr(), Port: s.Local().Port(), SessionID: 1, Version: 1, SRTP: policy, Keys: seed, Mux: far.muxes(),
+		Certificate: e.conf.Certificate.Fingerprint(), DTLS: far.keying() == byDTLS, ICE: ice,
 	}
 	return l
 }
@@ -57,9 +68,21 @@ func (l *boxLeg) offered(direction string) {
 }
 
 // offers lets the box offer and the stranger answer.
-func (l *boxLeg) offers() {
+func (l *boxLeg) offers() { l.t.Helper(); l.offersFor(nil) }
+
+// offersAs is the same for a leg behind the box that wants PCMA in a direction.
+func (l *boxLeg) offersAs(direction string) {
 	l.t.Helper()
-	mine, err := l.local.Offer(nil)
+	behind, err := sdp.Parse(fmt.Appendf(nil, "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 8\r\na=%s\r\n", direction))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.offersFor(behind)
+}
+
+func (l *boxLeg) offersFor(behind *sdp.Session) {
+	l.t.Helper()
+	mine, err := l.local.Offer(behind)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -76,7 +99,7 @@ func (l *boxLeg) agree(mine, theirs *sdp.Session) {
 	if err != nil {
 		l.t.Fatalf("%v\n%s%s", err, mine.Bytes(), theirs.Bytes())
 	}
-	if got := f.Secure(); got != (l.far.keys != byNothing) {
+	if got := f.Secure(); got != (l.far.keying() != byNothing) {
 		l.t.Fatalf("secure: %v", got)
 	}
 	set(l.t, l.stream, f)
@@ -107,7 +130,7 @@ func (l *boxLeg) wait(kind EventKind) Event {
 // ready waits for what the flow still needs.
 func (l *boxLeg) ready() {
 	l.t.Helper()
-	if l.far.keys == byDTLS {
+	if l.far.keying() == byDTLS {
 		l.wait(KeysAgreed)
 	}
 }
@@ -140,7 +163,7 @@ func clean(t testing.TB, legs ...*boxLeg) {
 	for _, l := range legs {
 		for _, r := range []Reason{Foreign, Unauthentic, Replayed, Unkeyed, Malformed, Unsent} {
 			if n := l.stream.Stats().Dropped[r]; n != 0 {
-				t.Errorf("%d packets of the %s end dropped: %s", n, l.far.keys, r)
+				t.Errorf("%d packets of the %s end dropped: %s", n, l.far.keying(), r)
 			}
 		}
 	}

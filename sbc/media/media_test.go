@@ -180,7 +180,7 @@ func (p *phone) say(payload string) {
 func (p *phone) hear() (rtp.Header, string) {
 	p.t.Helper()
 	b := make([]byte, 2048)
-	_ = p.rtp.SetReadDeadline(time.Now().Add(3 * time.Second))
+	_ = p.rtp.SetReadDeadline(time.Now().Add(15 * time.Second))
 	n, err := p.rtp.Read(b)
 	if err != nil {
 		p.t.Fatalf("nothing heard: %v", err)

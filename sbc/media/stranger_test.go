@@ -71,6 +71,9 @@ func newStranger(t testing.TB, keys string, mux, withICE bool, seed byte) *stran
 	return s
 }
 
+func (s *stranger) keying() string { return s.keys }
+func (s *stranger) muxes() bool    { return s.mux }
+
 // renew makes new keys: the next description carries them.
 func (s *stranger) renew() {
 	s.seed += 16
