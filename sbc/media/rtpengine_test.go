@@ -70,6 +70,7 @@ func spawn(t testing.TB, stop syscall.Signal, path string, args ...string) (ende
 			_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
 			<-over
 		}
+		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // its children
 		if text, err := os.ReadFile(name); err == nil && t.Failed() {
 			t.Logf("%s:\n%s", filepath.Base(path), text[max(0, len(text)-8000):])
 		}
