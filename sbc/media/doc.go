@@ -33,7 +33,8 @@
 // that the other side asked for (10 to 60 ms, where both said one), key presses the
 // form that it knows: telephone-event where negotiated, else SIP INFO (a Digit for
 // the owner), else sound. A press that comes two ways counts once. Comfort noise
-// passes where both sides know it and is left out elsewhere; other codecs only pass.
+// passes where both sides know it, becomes sound where the voice is converted, and is
+// left out elsewhere; our own sources say their pauses by it. Other codecs only pass.
 // Conversion costs a packet its place in the batch where its length changes, and
 // no allocation.
 //
@@ -70,6 +71,10 @@
 // one it answers checks; as a full one it has its own, a timer while it waits for
 // something, and asks for consent (RFC 7675). Its verdict replaces the latch. What
 // an owner has to know of keys and paths is an Event.
+//
+// Relays keeps addresses at TURN servers (RFC 8656) ready, a call takes one as its
+// third candidate. Each peer that is reached through it has a small socket beside the
+// leg's own that stands for it, so the path of a packet does not know of relays.
 //
 // # Whom a stream listens to
 //
