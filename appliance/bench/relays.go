@@ -222,6 +222,11 @@ func (b *bench) relayCase(ctx context.Context, in string, security voice.Securit
 		return err
 	}
 	b.report.below(in, fmt.Sprintf("held by one of %d calls with its signalling", ours.calls), float64(alive-ours.first)/1024/float64(ours.calls), relayMemory+callMemory, "KiB")
+	share, err := mediaShare(ctx)
+	if err != nil {
+		return err
+	}
+	b.report.below(in, "held by the media of a call", share, relayMemory, "KiB")
 	return nil
 }
 
