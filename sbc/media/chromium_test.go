@@ -21,6 +21,7 @@ type browser struct {
 	tell    chan browserWord
 	told    chan browserSaid
 	ended   <-chan struct{}
+	restart bool // the next offer has new ICE credentials
 	offered bool
 }
 
@@ -98,7 +99,11 @@ func (b *browser) describe(theirs *sdp.Session, direction string) *sdp.Session {
 	var text string
 	if b.offered = theirs == nil; b.offered {
 		b.do("direction", direction)
-		text = b.do("offer", "")
+		how := "offer"
+		if b.restart {
+			how, b.restart = "restart", false
+		}
+		text = b.do(how, "")
 	} else {
 		text = b.do("answer", string(theirs.Bytes()))
 	}
@@ -146,7 +151,8 @@ func (e *toneEar) Take(_ uint32, samples []int16) {
 }
 
 // TestChromiumHearsAndIsHeard has a browser as the peer: DTLS-SRTP, ICE and rtcp-mux,
-// box and browser offering, the box as a full and as a lite agent; hold and resume.
+// box and browser offering, the box as a full and as a lite agent; hold and resume, an
+// ICE restart, another offer of the box.
 func TestChromiumHearsAndIsHeard(t *testing.T) {
 	b := newBrowser(t)
 	cert, err := NewCertificate()
@@ -197,6 +203,11 @@ func chromiumScene(t *testing.T, e *Engine, b *browser, codec string, boxOffers 
 	box.stream.Play(humming{tone.NewGenerator(hzBox, tone.DefaultLevel)})
 	box.offered("sendrecv")
 	hearing("resumed")
+	b.restart = true // with nothing but new credentials
+	box.offered("sendrecv")
+	hearing("after an ICE restart")
+	box.offers()
+	hearing("asked anew by the box")
 	for _, r := range []Reason{Replayed, Unkeyed, Malformed, Unsent} {
 		if n := box.stream.Stats().Dropped[r]; n != 0 {
 			t.Errorf("%d packets dropped: %s", n, r)

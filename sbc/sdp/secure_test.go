@@ -259,6 +259,21 @@ func TestNoCandidatesWhereICEWouldGoWrong(t *testing.T) {
 	}
 }
 
+// TestNoAddressYetIsNoHold has a browser that offers before it has found a candidate
+// (RFC 8840 4.1.1), and a phone that holds in the old way though it knows ICE.
+func TestNoAddressYetIsNoHold(t *testing.T) {
+	for port, want := range map[int]bool{9: true, 4000: false} {
+		l := leg(1, Off)
+		l.ICE = ICELite
+		offer := audio("0.0.0.0", port, "RTP/AVP 8", "a=ice-ufrag:abcd", "a=ice-pwd:0123456789012345678901")
+		mine := must[*Session](t)(l.Answer(offer, nil))
+		f := must[Flow](t)(l.Flow(mine, offer))
+		if f.Send != want || !f.Recv || f.ICE == nil {
+			t.Errorf("port %d: %+v\n%s", port, f, mine.Bytes())
+		}
+	}
+}
+
 // TestSecretsOfADescriptionArePrintedByNobody guards the passwords of ICE.
 func TestSecretsOfADescriptionArePrintedByNobody(t *testing.T) {
 	l := leg(1, Off)

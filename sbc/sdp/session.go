@@ -124,13 +124,17 @@ func (d Direction) String() string {
 	return [...]string{"inactive", "sendonly", "recvonly", "sendrecv"}[d&3]
 }
 
+// discard is the port of who has no candidate yet.
+const discard = 9
+
 // Effective is the direction with the old form of hold resolved: who describes
-// itself at 0.0.0.0 cannot receive (RFC 3264 8.4).
+// itself at 0.0.0.0 cannot receive (RFC 3264 8.4), unless it does ICE and has not found
+// its candidates yet, which it says by port 9 (RFC 8840 4.1.1).
 func (m *Media) Effective() Direction {
 	if m.Port == 0 {
 		return Inactive
 	}
-	if m.Addr.IsValid() && m.Addr.IsUnspecified() {
+	if m.Addr.IsValid() && m.Addr.IsUnspecified() && !(m.Port == discard && m.ICE.used()) {
 		return m.Direction & SendOnly
 	}
 	return m.Direction
