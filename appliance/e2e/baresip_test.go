@@ -63,7 +63,7 @@ func (h *Host) Baresip(t *testing.T, a Account) *Baresip {
 	t.Helper()
 	b := h.StartBaresip(t, a)
 	// The event may be over before the remote control is connected; the log line stays.
-	b.Proc.Await(t, `\{0/\w+/v4\} 200 `, 10*time.Second)
+	b.Proc.Await(t, `\{0/\w+/v4\} 200 `, 30*time.Second)
 	return b
 }
 
@@ -93,7 +93,8 @@ func (h *Host) StartBaresip(t *testing.T, a Account) *Baresip {
 	b := &Baresip{account: a, dir: sound, more: make(chan struct{})}
 	b.Proc = h.Start(t, dir, []string{"HOME=" + dir}, "baresip", "-4", "-f", dir)
 	control := net.JoinHostPort(a.Addr, strconv.Itoa(controlPort))
-	eventually(t, 5*time.Second, "remote control of baresip", func() (string, bool) {
+	// It makes an RSA key first, which takes long on a machine with other work.
+	eventually(t, 30*time.Second, "remote control of baresip", func() (string, bool) {
 		err := h.inside(func() (err error) {
 			b.conn, err = net.DialTimeout("tcp4", control, time.Second)
 			return err
