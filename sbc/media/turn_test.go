@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -48,10 +47,7 @@ func newCoturn(t *testing.T, options ...string) *coturn {
 	t.Helper()
 	path, err := exec.LookPath("turnserver")
 	if err != nil {
-		if os.Getenv("CI") == "true" || strings.Contains(os.Getenv("LINEKEEPER_MUST"), "lab") {
-			t.Fatal("turnserver is missing: run .ci/setup")
-		}
-		t.Skip("turnserver is missing: run .ci/setup")
+		lacks(t, "turnserver")
 	}
 	port := freePort(t, turnAt)
 	dir := t.TempDir()
