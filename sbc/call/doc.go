@@ -46,4 +46,11 @@
 // Whoever has been joined gets a new offer (refit) where hold is to be lifted, the
 // codecs differ or a phone's display is to change; of two old legs one after the
 // other, so that the second follows what the first could agree to.
+//
+// # Past the box
+//
+// Where two talk who sit on one segment, and policy lets them (Side.Segment), each gets
+// the other's media address by a re-INVITE of its own, the called one first (direct).
+// Whatever describes the box anew, hold, a fax, a transfer, brings media back by itself,
+// since every other description names the box; the attempt is made again later.
 package call
